@@ -1,0 +1,181 @@
+"""
+The closed list of reasons: why a row is not found, invalid, failed or deferred.
+
+A reason is a stable code that reports can group by; the sentences are for people. The code
+stands in ``enrich_reason`` and in the failed-items report.
+"""
+
+from dataclasses import dataclass
+
+from kvk_enrich.model import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason: its *code*, the *status* it leads to, and what people are told about it."""
+
+    code: str
+    status: Status
+    sentence: str
+    what_to_do: str
+    retryable: bool = False
+
+
+_CHECK_NUMBER = "Look the company up on kvk.nl and correct the number."
+_RUN_AGAIN = "Run the same command again: only what is missing is asked."
+
+_ALL = (
+    # the cell
+    Reason("empty", Status.INVALID, "The cell is empty.", "Fill in the 8-digit KVK number."),
+    Reason(
+        "placeholder",
+        Status.INVALID,
+        "The cell holds a stand-in such as n.v.t. or 00000000, not a number.",
+        "Fill in the KVK number, or leave the row as it is.",
+    ),
+    Reason(
+        "digits_lost",
+        Status.INVALID,
+        "A spreadsheet saved this number in scientific notation and its last digits are gone.",
+        "Take the number from the source again, with the column formatted as text.",
+    ),
+    Reason(
+        "looks_like_rsin",
+        Status.INVALID,
+        "Nine digits: this looks like an RSIN, not like a KVK number.",
+        "Put the 8-digit KVK number in this column.",
+    ),
+    Reason(
+        "looks_like_branch_number",
+        Status.INVALID,
+        "Twelve digits: this looks like a branch number (vestigingsnummer), not like a KVK number.",
+        "Put the 8-digit KVK number in this column.",
+    ),
+    Reason(
+        "looks_like_vat",
+        Status.INVALID,
+        "This looks like a VAT number, not like a KVK number.",
+        "Put the 8-digit KVK number in this column.",
+    ),
+    Reason(
+        "two_numbers",
+        Status.INVALID,
+        "The cell holds more than one number.",
+        "Give each number a row of its own.",
+    ),
+    Reason(
+        "wrong_length",
+        Status.INVALID,
+        "A KVK number has 8 digits (7 when a spreadsheet dropped a leading zero).",
+        _CHECK_NUMBER,
+    ),
+    Reason(
+        "not_a_number",
+        Status.INVALID,
+        "The cell holds text from which no number can be read.",
+        _CHECK_NUMBER,
+    ),
+    # the register's answer
+    Reason(
+        "not_registered",
+        Status.NOT_FOUND,
+        "The register delivers nothing for this number: never issued, or ended and removed.",
+        _CHECK_NUMBER,
+    ),
+    Reason(
+        "not_valid_in_register",
+        Status.NOT_FOUND,
+        "The register calls this number not valid.",
+        _CHECK_NUMBER,
+    ),
+    # could not ask, or got no usable answer
+    Reason(
+        "in_process",
+        Status.FAILED,
+        "The register is working on this entry and delivers it later.",
+        "Run again after some hours, at the latest tomorrow.",
+        retryable=True,
+    ),
+    Reason(
+        "rate_limited",
+        Status.FAILED,
+        "The register kept saying that calls come too fast.",
+        "Run again later; if other programs use the same key, lower requests_per_second.",
+        retryable=True,
+    ),
+    Reason("server_error", Status.FAILED, "The register answered with an error of its own.", _RUN_AGAIN, retryable=True),
+    Reason("timeout", Status.FAILED, "The register did not answer in time.", _RUN_AGAIN, retryable=True),
+    Reason("connection_lost", Status.FAILED, "The connection broke before the answer was complete.", _RUN_AGAIN, retryable=True),
+    Reason("unreachable", Status.FAILED, "The register could not be reached.", _RUN_AGAIN, retryable=True),
+    Reason(
+        "unreadable_answer",
+        Status.FAILED,
+        "The answer could not be read as the register's format.",
+        "Run again; if it stays so, report it with the run id.",
+        retryable=True,
+    ),
+    Reason(
+        "unexpected_answer",
+        Status.FAILED,
+        "Something answered that does not speak as the register does: a proxy, a portal, a wrong base_url.",
+        "Check source.kvk.base_url and the network between, then run again.",
+        retryable=True,
+    ),
+    Reason(
+        "answer_too_large",
+        Status.FAILED,
+        "The answer was larger than any the register gives.",
+        "Run again; if it stays so, report it with the run id.",
+        retryable=True,
+    ),
+    Reason(
+        "wrong_company",
+        Status.FAILED,
+        "The answer was about another number than the one asked.",
+        "Run again; if it stays so, report it with the run id.",
+        retryable=True,
+    ),
+    Reason(
+        "request_refused",
+        Status.FAILED,
+        "The register refused the request as wrong.",
+        "Report it with the run id: this is a fault of the program or of the configuration.",
+    ),
+    Reason("access_refused", Status.FAILED, "The register refused the key.", "Check the key with: kvk-enrich config check --online", retryable=True),
+    # not asked, on purpose
+    Reason(
+        "run_ceiling",
+        Status.DEFERRED,
+        "The ceiling of this run (--max-eur or --max-calls) was reached before this number's turn.",
+        "Run again with a higher ceiling.",
+        retryable=True,
+    ),
+    Reason(
+        "month_ceiling",
+        Status.DEFERRED,
+        "The month's allowance of this key is used up.",
+        "Run the same command next month, or raise the allowance if KVK granted more.",
+        retryable=True,
+    ),
+    Reason("time_ceiling", Status.DEFERRED, "--max-runtime ended the run before this number's turn.", _RUN_AGAIN, retryable=True),
+    Reason("offline", Status.DEFERRED, "Not known yet, and --offline allows no call.", "Run again without --offline.", retryable=True),
+    Reason("not_sampled", Status.DEFERRED, "Outside the sample asked for with --sample.", "Run again without --sample.", retryable=True),
+    Reason(
+        "not_selected",
+        Status.DEFERRED,
+        "The column named by --only-missing is filled in this row.",
+        "Nothing; leave --only-missing out to ask for every row.",
+    ),
+    Reason("stopped", Status.DEFERRED, "The run was stopped before this number's turn.", _RUN_AGAIN, retryable=True),
+    Reason("unavailable", Status.DEFERRED, "The register was unavailable for too long; the run stopped.", _RUN_AGAIN, retryable=True),
+    Reason(
+        "asked_by_another_run",
+        Status.DEFERRED,
+        "Another run is asking for this number and had not finished.",
+        _RUN_AGAIN,
+        retryable=True,
+    ),
+)
+
+REASONS = {reason.code: reason for reason in _ALL}
+"""Every reason by its code."""
