@@ -103,9 +103,17 @@ _ALL = (
         "Run again later; if other programs use the same key, lower requests_per_second.",
         retryable=True,
     ),
-    Reason("server_error", Status.FAILED, "The register answered with an error of its own.", _RUN_AGAIN, retryable=True),
+    Reason(
+        "server_error", Status.FAILED, "The register answered with an error of its own.", _RUN_AGAIN, retryable=True
+    ),
     Reason("timeout", Status.FAILED, "The register did not answer in time.", _RUN_AGAIN, retryable=True),
-    Reason("connection_lost", Status.FAILED, "The connection broke before the answer was complete.", _RUN_AGAIN, retryable=True),
+    Reason(
+        "connection_lost",
+        Status.FAILED,
+        "The connection broke before the answer was complete.",
+        _RUN_AGAIN,
+        retryable=True,
+    ),
     Reason("unreachable", Status.FAILED, "The register could not be reached.", _RUN_AGAIN, retryable=True),
     Reason(
         "unreadable_answer",
@@ -141,7 +149,13 @@ _ALL = (
         "The register refused the request as wrong.",
         "Report it with the run id: this is a fault of the program or of the configuration.",
     ),
-    Reason("access_refused", Status.FAILED, "The register refused the key.", "Check the key with: kvk-enrich config check --online", retryable=True),
+    Reason(
+        "access_refused",
+        Status.FAILED,
+        "The register refused the key.",
+        "Check the key with: kvk-enrich config check --online",
+        retryable=True,
+    ),
     # not asked, on purpose
     Reason(
         "run_ceiling",
@@ -157,9 +171,27 @@ _ALL = (
         "Run the same command next month, or raise the allowance if KVK granted more.",
         retryable=True,
     ),
-    Reason("time_ceiling", Status.DEFERRED, "--max-runtime ended the run before this number's turn.", _RUN_AGAIN, retryable=True),
-    Reason("offline", Status.DEFERRED, "Not known yet, and --offline allows no call.", "Run again without --offline.", retryable=True),
-    Reason("not_sampled", Status.DEFERRED, "Outside the sample asked for with --sample.", "Run again without --sample.", retryable=True),
+    Reason(
+        "time_ceiling",
+        Status.DEFERRED,
+        "--max-runtime ended the run before this number's turn.",
+        _RUN_AGAIN,
+        retryable=True,
+    ),
+    Reason(
+        "offline",
+        Status.DEFERRED,
+        "Not known yet, and --offline allows no call.",
+        "Run again without --offline.",
+        retryable=True,
+    ),
+    Reason(
+        "not_sampled",
+        Status.DEFERRED,
+        "Outside the sample asked for with --sample.",
+        "Run again without --sample.",
+        retryable=True,
+    ),
     Reason(
         "not_selected",
         Status.DEFERRED,
@@ -167,7 +199,13 @@ _ALL = (
         "Nothing; leave --only-missing out to ask for every row.",
     ),
     Reason("stopped", Status.DEFERRED, "The run was stopped before this number's turn.", _RUN_AGAIN, retryable=True),
-    Reason("unavailable", Status.DEFERRED, "The register was unavailable for too long; the run stopped.", _RUN_AGAIN, retryable=True),
+    Reason(
+        "unavailable",
+        Status.DEFERRED,
+        "The register was unavailable for too long; the run stopped.",
+        _RUN_AGAIN,
+        retryable=True,
+    ),
     Reason(
         "asked_by_another_run",
         Status.DEFERRED,
