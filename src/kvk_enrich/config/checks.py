@@ -1,0 +1,133 @@
+"""The types of single values: what is accepted, and the sentence for what is not."""
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from kvk_enrich.config.words import did_you_mean, quoted
+
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_ENCODINGS: Final = {"utf8": "utf-8", "utf-8-sig": "utf-8", "cp1252": "windows-1252", "cp-1252": "windows-1252"}
+
+
+def as_variable(text: str) -> str:
+    """Return *text* as a part of an environment variable's name: ``crm-test`` becomes ``CRM_TEST``."""
+    return re.sub(r"[^A-Za-z0-9]", "_", text).upper()
+
+
+def one_of(now: Sequence[str], later: Sequence[str] = ()) -> AfterValidator:
+    """Accept the words *now*; say of *later* that they are still to come."""
+    known = ", ".join(now)
+
+    def check(value: str) -> str:
+        if value in later:
+            raise ValueError(f"{quoted(value)} comes in a later version; this one knows {known}")
+        if value not in now:
+            choice = f"one of {known}" if len(now) > 1 else known
+            raise ValueError(f"must be {choice}, got {quoted(value)}{did_you_mean(value, now)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value
+    match = re.fullmatch(r"([0-9]{1,5}) ?([smhd])", value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"must be a whole number and a unit, such as 30d, 12h, 90m or 45s, got {quoted(value)}")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _path(value: object) -> object:
+    if not isinstance(value, str | Path):
+        return value
+    if not str(value) or "\0" in str(value):
+        raise ValueError("must name a file or folder")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError(f"has no home folder to begin at, got {quoted(value)}; write the whole path") from None
+
+
+def _base_url(value: str) -> str:
+    if not value.isascii() or re.search(r"[\s\x00-\x1f\x7f\\]", value):
+        raise ValueError("must be a URL without blanks or special characters")
+    try:
+        url = urlsplit(value)
+        host, _ = url.hostname or "", url.port
+    except ValueError:
+        raise ValueError("must be a URL") from None
+    if "@" in url.netloc or url.query or url.fragment:
+        raise ValueError("must hold neither user name, password, query nor fragment")
+    if url.scheme not in {"https", "http"} or not host:
+        raise ValueError(f"must begin with https:// and a host, got {quoted(value)}")
+    if url.scheme == "http" and not _is_this_machine(host):
+        raise ValueError(f"must be https, or the key would travel in the open, got {quoted(value)}")
+    return value.rstrip("/")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _account(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}", value):
+        raise ValueError("must be 1 to 40 letters, digits, dots, dashes or underscores, the first a letter or digit")
+    if f"_{as_variable(value)}".endswith("_FILE"):
+        raise ValueError("must not end in 'file': KVK_API_KEY_FILE names a file that holds the key")
+    return value
+
+
+def _encoding(value: str) -> str:
+    name = value.lower().replace("_", "-")
+    return _ENCODINGS.get(name, name)
+
+
+def _delimiter(value: str) -> str:
+    value = "\t" if value.lower() in {"tab", r"\t"} else value
+    if len(value) != 1 or not value.isascii() or value.isalnum() or value in "\"'\r\n\0":
+        raise ValueError(f"must be one character, such as ; , | or the word tab, got {quoted(value)}")
+    return value
+
+
+def _no_bool(value: object) -> object:
+    """Without this, true would be the number 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number, got {quoted(value)}")  # noqa: TRY004 - pydantic collects ValueError
+    return value
+
+
+def _items(value: object) -> object:
+    return tuple(item.strip() for item in value.split(",")) if isinstance(value, str) else value
+
+
+def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value))
+
+
+Whole = Annotated[int, BeforeValidator(_no_bool)]
+Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
+Euro = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, le=1_000_000, decimal_places=6, allow_inf_nan=False)]
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+FilePath = Annotated[Path, BeforeValidator(_path)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+AccountName = Annotated[str, AfterValidator(_account)]
+Encoding = Annotated[str, AfterValidator(_encoding), one_of(("utf-8", "windows-1252"))]
+Delimiter = Annotated[str, AfterValidator(_delimiter)]
+KindName = Annotated[str, one_of(("auto", "kvk"), ("vat", "rsin", "branch"))]
+SourceName = Annotated[str, one_of(("kvk", "kvk-test", "practice"), ("kvkbase", "vies"))]
+FormatName = Annotated[str, one_of(("parquet", "csv"), ("xlsx",))]
+_Product = Annotated[str, one_of(("basisprofiel",), ("vestigingen", "vestigingsprofiel", "naamgeving", "vat"))]
+Products = Annotated[tuple[_Product, ...], BeforeValidator(_items), AfterValidator(_each_once), Field(min_length=1)]

@@ -1,0 +1,200 @@
+"""The sections of the file, key by key: the one place that knows names, defaults and bounds."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from kvk_enrich.config.checks import (
+    AccountName,
+    BaseUrl,
+    Delimiter,
+    Duration,
+    Encoding,
+    Euro,
+    FilePath,
+    FormatName,
+    KindName,
+    Number,
+    Products,
+    SourceName,
+    Text,
+    Whole,
+    as_variable,
+)
+
+_Month = Annotated[Whole, Field(ge=0, le=10_000_000)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Input(_Section):
+    """How the list is read."""
+
+    column: Text | None = None
+    kind: KindName = "auto"
+    encoding: Encoding = "utf-8"
+    delimiter: Delimiter | None = None
+
+
+class Output(_Section):
+    """Where the rows go."""
+
+    file: FilePath | None = None
+    format: FormatName | None = None
+
+
+class Run(_Section):
+    """What a run does."""
+
+    source: SourceName = "kvk"
+    products: Products = ("basisprofiel",)
+    refresh: bool = False
+    offline: bool = False
+    only_missing: Text | None = None
+    sample: Annotated[Whole, Field(ge=1, le=1_000_000_000)] | None = None
+    max_runtime: Annotated[Duration, Field(gt=timedelta())] | None = None
+    yes: bool = False
+
+
+class Price(_Section):
+    """What a paid call costs from a day on (Amsterdam)."""
+
+    since: date = Field(default=date.min, alias="from")
+    price_eur: Euro
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list | tuple) else ({"price_eur": value},)
+
+
+def _in_order(prices: tuple[Price, ...]) -> tuple[Price, ...]:
+    if len({price.since for price in prices}) < len(prices):
+        raise ValueError("must not give two prices from the same day")
+    return tuple(sorted(prices, key=lambda price: price.since))
+
+
+Prices = Annotated[tuple[Price, ...], BeforeValidator(_as_list), AfterValidator(_in_order), Field(min_length=1)]
+
+
+class Register(_Section):
+    """
+    A register and one key to it.
+
+    100 calls a second and 300,000 a month are KVK's own limits, EUR 0.02 a call and EUR 6.40 a
+    month and key its prices. Source: developers.kvk.nl, read 2026-11.
+    """
+
+    base_url: BaseUrl | None
+    requests_per_second: Annotated[Whole, Field(ge=1, le=100)] = 100
+    calls_per_month: _Month = 300_000
+    price_eur: Prices = (Price(price_eur=Decimal("0.02")),)
+    monthly_fee_eur: Euro = Decimal("6.40")
+    timeout_seconds: Annotated[Number, Field(ge=0.1, le=600)] = 20.0
+    account: AccountName = "default"
+    workers: Annotated[Whole, Field(ge=1, le=1000)] = 100
+    ca_bundle: FilePath | None = None
+
+
+class Kvk(Register):
+    """KVK itself."""
+
+    base_url: BaseUrl = "https://api.kvk.nl/api"
+
+
+class KvkTest(Register):
+    """KVK's test environment: fictional companies, a public key, no cost."""
+
+    base_url: BaseUrl = "https://api.kvk.nl/test/api"
+    price_eur: Prices = (Price(price_eur=Decimal(0)),)
+    monthly_fee_eur: Euro = Decimal(0)
+
+
+class Practice(Register):
+    """The practice register: inside this process, or where *base_url* says."""
+
+    base_url: BaseUrl | None = None
+    requests_per_second: Annotated[Whole, Field(ge=1, le=10_000)] = 100
+    latency_seconds: Annotated[Number, Field(ge=0, le=60)] = 0.5
+    faults: tuple[Text, ...] = ()
+
+
+class Sources(_Section):
+    """The registers."""
+
+    kvk: Kvk = Kvk()
+    kvk_test: KvkTest = Field(default=KvkTest(), alias="kvk-test")
+    practice: Practice = Practice()
+
+
+class Cache(_Section):
+    """How long an answer is good for."""
+
+    max_age_found: Duration = timedelta(days=30)
+    max_age_not_found: Duration = timedelta(days=7)
+
+
+class Budget(_Section):
+    """What may be spent: by all runs in a month, by one run."""
+
+    calls_per_month: _Month | None = None
+    max_eur: Euro | None = None
+    max_calls: _Month | None = None
+
+
+class Sections(_Section):
+    """Everything a configuration can say."""
+
+    home: FilePath | None = None
+    input: Input = Input()
+    output: Output = Output()
+    run: Run = Run()
+    source: Sources = Sources()
+    cache: Cache = Cache()
+    budget: Budget = Budget()
+
+
+def _leaves(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        path = prefix + (field.alias or name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, _Section):
+            yield from _leaves(field.annotation, f"{path}.")
+        else:
+            yield path
+
+
+KEYS: Final[tuple[str, ...]] = tuple(_leaves(Sections))
+"""The path of every key, in the order of the sections."""
+
+LATER: Final = frozenset(
+    {"input.sheet", "output.failed", "output.report", "source.kvkbase", "source.vies", "run.compare", "cache.retention"}
+)
+"""Keys that are decided upon and not there yet."""
+
+VARIABLE_PREFIX: Final = "KVK_ENRICH_"
+
+VARIABLES: Final[Mapping[str, str]] = {VARIABLE_PREFIX + as_variable(key): key for key in KEYS}
+"""The environment variable of every key, and the key it sets."""
+
+FLAGS: Final[Mapping[str, str]] = {
+    "output": "output.file",
+    "column": "input.column",
+    "kind": "input.kind",
+    "source": "run.source",
+    "products": "run.products",
+    "max_eur": "budget.max_eur",
+    "max_calls": "budget.max_calls",
+    "max_age": "cache.max_age_found",
+    "refresh": "run.refresh",
+    "offline": "run.offline",
+    "only_missing": "run.only_missing",
+    "sample": "run.sample",
+    "max_runtime": "run.max_runtime",
+    "yes": "run.yes",
+    "home": "home",
+}
+"""Flags of ``run`` and ``plan`` (``max_eur`` is ``--max-eur``) and the key each of them sets."""

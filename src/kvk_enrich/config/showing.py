@@ -1,0 +1,49 @@
+"""The settings as people see them: every key, its value, where it comes from; no secret."""
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import date, timedelta
+from functools import reduce
+
+from kvk_enrich.config import keys
+from kvk_enrich.config.sections import KEYS
+from kvk_enrich.config.values import Setting, Settings
+
+
+def show(settings: Settings, environ: Mapping[str, str] | None = None) -> list[Setting]:
+    """Return every key with its value as text and where that comes from; keys of registers are masked."""
+    environ = os.environ if environ is None else environ
+    values = settings.sections.model_dump(by_alias=True) | {"home": settings.home}
+    lines = [
+        Setting(key, _shown(reduce(lambda tree, name: tree[name], key.split("."), values)), settings.origin(key))
+        for key in KEYS
+    ]
+    variable = keys.variable(settings.sections.source.kvk.account, environ)
+    return [
+        *lines,
+        Setting("source.kvk.api_key", "***" if variable else "not set", f"${variable}" if variable else "-"),
+        Setting("source.kvk-test.api_key", "the public key of KVK's test environment", "default"),
+    ]
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return json.dumps(value)
+        case timedelta():
+            return _as_duration(value)
+        case tuple() | list():
+            return ", ".join(_shown(item) for item in value) or "-"
+        case {"from": since, "price_eur": price}:
+            return str(price) if since == date.min else f"{price} from {since}"
+        case _:
+            return str(value)
+
+
+def _as_duration(value: timedelta) -> str:
+    seconds = int(value.total_seconds())
+    units = ((86_400, "d"), (3_600, "h"), (60, "m"))
+    return next((f"{seconds // size}{unit}" for size, unit in units if seconds % size == 0), f"{seconds}s")

@@ -1,0 +1,99 @@
+"""What the rest of the program is given: one register, one run. Plain frozen values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from kvk_enrich.config.sections import Sections
+from kvk_enrich.model import Kind, Secret
+
+PRACTICE_URL: Final = "http://practice.localhost/api"
+"""Where the practice register answers when it runs inside this process; no port is opened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """
+    One register as it will be asked: whose key, how fast, at what price.
+
+    Args:
+        name: ``kvk``, ``kvk-test`` or ``practice``.
+        base_url: Without a slash at the end.
+        api_key: Empty when the source was made for planning only.
+        account: The name of this key: its own ledger, pace and month.
+        calls_per_month: The lower of the source's month and ``budget.calls_per_month``.
+        price_eur: Of one paid call, on the day the source was made.
+        latency_seconds: Mean time of an answer; practice only.
+        faults: Scripted faults, in the practice register's own words; practice only.
+        in_process: The practice register runs inside this process instead of at *base_url*.
+    """
+
+    name: str
+    base_url: str
+    api_key: Secret
+    account: str = "default"
+    requests_per_second: int = 100
+    calls_per_month: int = 300_000
+    price_eur: Decimal = Decimal("0.02")
+    monthly_fee_eur: Decimal = Decimal("6.40")
+    timeout_seconds: float = 20.0
+    workers: int = 100
+    ca_bundle: Path | None = None
+    latency_seconds: float = 0.5
+    faults: tuple[str, ...] = ()
+    in_process: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run, fully decided: nothing below reads a flag, a file of settings or the environment."""
+
+    input: Path
+    output: Path
+    home: Path
+    source: Source
+    products: tuple[str, ...] = ("basisprofiel",)
+    column: str | None = None
+    kind: Kind | None = None  # None: auto
+    encoding: str = "utf-8"
+    delimiter: str | None = None  # None: found by looking
+    max_calls: int | None = None  # the lower of --max-calls and --max-eur at the source's price
+    max_age_found: timedelta = timedelta(days=30)
+    max_age_not_found: timedelta = timedelta(days=7)
+    refresh: bool = False
+    offline: bool = False
+    only_missing: str | None = None
+    sample: int | None = None
+    max_runtime: timedelta | None = None
+    yes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    The configuration as given, checked key by key, before it is about one list.
+
+    Args:
+        sections: The values, defaults filled in.
+        origins: Where each given key comes from; a key that is not here has its default.
+        home: The folder of cache, journal and run records; absolute.
+    """
+
+    sections: Sections
+    origins: Mapping[str, str]
+    home: Path
+
+    def origin(self, key: str) -> str:
+        """Return where *key* comes from: a flag, a variable, the file or ``default``."""
+        return self.origins.get(key, "default")
+
+
+class Setting(NamedTuple):
+    """One line of ``config show``: *value* as text, *origin* a flag, a variable, the file or ``default``."""
+
+    key: str
+    value: str
+    origin: str
