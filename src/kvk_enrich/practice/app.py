@@ -1,0 +1,275 @@
+"""
+The practice register as an ASGI app: paths, headers, limits and errors of KVK's API.
+
+::
+
+    app = create(Practice(latency_seconds=0, log=Path("arrivals.log")))
+
+What happens to a request, in this order: its arrival is logged; no key or one that begins with
+"wrong" is refused (401); then the limits (429); then the scripted faults; then the answer, after
+the latency. Refusals come at once.
+
+Not known of KVK, so our own choice: the bodies of 401, 403 and 429 (a gateway's JSON, in which
+``code`` tells the rate from the month's quota), and that errors count towards the month.
+
+A connection that breaks (``cut``, ``reset``) is a :exc:`ConnectionResetError` out of the app, with
+``cut`` after a part of the body was sent; :mod:`.serve` does the same to the real connection.
+"""
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import parse_qsl, quote
+
+import anyio
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kvk_enrich.practice import answers, codes, population, published, zoeken
+from kvk_enrich.practice.answers import Json, Links
+from kvk_enrich.practice.arrivals import ArrivalLog, key_mark
+from kvk_enrich.practice.faults import Fault, Script
+from kvk_enrich.practice.limits import Allowance, Excess
+from kvk_enrich.practice.settings import Practice
+
+BASISPROFIEL_VERSION: Final = "1.5.0"
+ZOEKEN_VERSION: Final = "2.1.0"
+
+_JSON = "application/json"
+_HAL = "application/hal+json"
+_SIGMA = 0.5
+_HEADERS: Final = (
+    # on every answer, as recorded in August 2026
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"frame-ancestors 'none', default-src 'none'"),
+    (b"keep-alive", b"timeout=60"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"server", b"unknown"),
+    (b"strict-transport-security", b"max-age=157680002; includeSubDomains"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+_CLOSING = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR})  # as recorded
+_NUMBER_IN_PATH = re.compile(r"/v1/basisprofielen/([^/]+)")
+_NUMBER_PARAMETERS = ("kvknummer", "rsin", "vestigingsnummer")
+_PAGE = b"<!DOCTYPE html><html><head><title>Even geduld</title></head><body><h1>Even geduld</h1></body></html>"
+
+
+def create(settings: Practice) -> ASGIApp:
+    """Return a practice register; each one has its own limits, counts and log."""
+    return _Register(settings)
+
+
+class _Register:
+    """The gate in front of the answers: what a gateway does at KVK, and what we script."""
+
+    def __init__(self, settings: Practice) -> None:
+        clock = settings.clock
+        self._settings = settings
+        self._boot_ns = clock.boot_ns
+        self._log = ArrivalLog(settings.log) if settings.log is not None else None
+        self._script = Script(settings.faults, seed=settings.seed, started_ns=clock.boot_ns())
+        self._allowances: dict[str, Allowance] = {}
+        self._latency = random.Random(settings.seed)
+        self._answers = _answers(settings.seed)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        arrived_ns = self._boot_ns()  # before all else: the log is held against the pace
+        if scope["type"] != "http":
+            await self._answers(scope, receive, send)
+            return
+        request = Request(scope)
+        key = request.headers.get("apikey", "")
+        number = _number_asked(scope)
+        if self._log is not None:
+            self._log.add(arrived_ns, number, _sent_path(scope), key)
+        send = partial(_send_with_headers, send, key)
+        refusal = self._refusal(key, arrived_ns)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        fault = self._script.next(number, arrived_ns) or Fault()
+        await self._pause(fault.delay)
+        if fault.reset:
+            raise ConnectionResetError("reset by the practice register, as scripted")
+        scripted = _scripted(fault, number, fault.retry_after_header(self._settings.clock.now()))
+        await (scripted or self._answers)(scope, receive, _altering(send, fault, number))
+
+    def _refusal(self, key: str, arrived_ns: int) -> Response | None:
+        if not key or key.startswith("wrong"):
+            return _gateway(401, key)
+        if key not in self._allowances:
+            self._allowances[key] = Allowance(self._settings.requests_per_second, self._settings.calls_per_month)
+        excess = self._allowances[key].take(arrived_ns, self._settings.clock.now())
+        if excess is Excess.RATE:
+            return _gateway(429, key, code="PRACTICE_RATE", retry_after="1")
+        return None if excess is None else _gateway(429, key, code="PRACTICE_QUOTA")
+
+    async def _pause(self, extra: float) -> None:
+        mean = self._settings.latency_seconds
+        usual = mean * self._latency.lognormvariate(-_SIGMA * _SIGMA / 2, _SIGMA) if mean else 0.0
+        if usual + extra:
+            await anyio.sleep(usual + extra)
+
+
+def _answers(seed: int) -> Router:
+    """Return the register behind the gate."""
+    profile = "/api/v1/basisprofielen/{number}"
+    parts: Mapping[str, Callable[..., Json | None]] = {
+        profile: answers.basisprofiel,
+        f"{profile}/eigenaar": answers.eigenaar,
+        f"{profile}/hoofdvestiging": answers.hoofdvestiging,
+    }
+    routes = [Route(path, partial(_basisprofiel, part, seed)) for path, part in parts.items()]
+    return Router([*routes, Route("/api/v2/zoeken", partial(_zoeken, seed))], default=_no_such_product)
+
+
+async def _basisprofiel(part: Callable[..., Json | None], seed: int, request: Request) -> Response:
+    """Answer one of the Basisprofiel paths."""
+    media_type = _accepted(request)
+    if media_type is None:
+        return _fout("IPD1998", "", status=406)
+    number = request.path_params["number"]
+    parameters = {name.lower(): value.lower() for name, value in request.query_params.items()}
+    geo = parameters.pop("geodata", "false")
+    if parameters:
+        return _fout("IPD1999", ", ".join(parameters))
+    if geo not in {"true", "false"}:
+        return _fout("IPD1998", geo)
+    if re.fullmatch(r"[0-9]{8}", number) is None:
+        return _fout("IPD0004", number)
+    if number in published.TROUBLED:
+        return _fout(published.TROUBLED[number], number)
+    company = population.company(number, seed=seed)
+    body = part(company, _links(request, media_type), geo=geo == "true") if company is not None else None
+    return _fout("IPD0005", number) if body is None else _found(body, media_type, BASISPROFIEL_VERSION)
+
+
+async def _zoeken(seed: int, request: Request) -> Response:
+    """Answer a search."""
+    media_type = _accepted(request)
+    if media_type is None:
+        return _fout("IPD1998", "", status=406)
+    try:
+        query = zoeken.parse(request.query_params.multi_items())
+    except zoeken.BadQuery as bad:
+        return _fout(bad.code, bad.asked)
+    number = query.given.get("kvknummer", "")
+    if number in published.TROUBLED:
+        return _fout(published.TROUBLED[number], number)
+    body = zoeken.answer(query, _links(request, media_type), seed=seed)
+    return _fout("IPD5200", "") if body is None else _found(body, media_type, ZOEKEN_VERSION)
+
+
+async def _no_such_product(scope: Scope, receive: Receive, send: Send) -> None:
+    await _fout("IPD0001", quote(scope["path"]))(scope, receive, send)
+
+
+def _accepted(request: Request) -> str | None:
+    """Return the media type to answer in; None: nothing we have is accepted. Weights are not looked at."""
+    for given in request.headers.get("accept", _JSON).lower().split(","):
+        match given.partition(";")[0].strip():
+            case "application/json" | "application/*" | "*/*" | "":
+                return _JSON
+            case "application/hal+json":
+                return _HAL
+    return None
+
+
+def _links(request: Request, media_type: str) -> Links:
+    url = request.url
+    return Links("_links" if media_type == _HAL else "links", f"{url.scheme}://{url.netloc}/api")
+
+
+def _found(body: Json, media_type: str, version: str) -> Response:
+    return Response(msgspec.json.encode(body), 200, {"API-Version": version}, media_type)
+
+
+def _fout(code: str, asked: str, *, status: int | None = None, headers: Mapping[str, str] | None = None) -> Response:
+    """Return KVK's own error; always as application/json, whatever was asked for."""
+    body = msgspec.json.encode(codes.body_of(code, asked))
+    return Response(body, codes.status_of(code) if status is None else status, headers, _JSON)
+
+
+def _gateway(status: int, key: str, *, code: str | None = None, retry_after: str | None = None) -> Response:
+    """Return a refusal of the gateway in front of the API: JSON, but not KVK's ``fout``."""
+    body = {"status": status, "message": HTTPStatus(status).phrase, "requestId": key_mark(key)}
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    return Response(msgspec.json.encode(body | ({"code": code} if code else {})), status, headers, _JSON)
+
+
+def _scripted(fault: Fault, number: str, retry_after: str | None) -> Response | None:
+    """Return the answer that *fault* puts in the place of the right one, if it does."""
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    if fault.body is not None:
+        return _misplaced(fault.body, fault.status or 200, headers)
+    code = fault.code or ("IPD9999" if fault.status == HTTPStatus.INTERNAL_SERVER_ERROR else None)
+    if code is not None:
+        return _fout(code, number, status=fault.status, headers=headers)
+    if fault.status is None:
+        return None
+    if fault.status in {401, 403, 429}:
+        return _gateway(fault.status, number, retry_after=retry_after)
+    return Response(_PAGE, fault.status, headers, "text/html")
+
+
+def _misplaced(body: str, status: int, headers: Mapping[str, str]) -> Response:
+    """Return what should never come from a register, under a status that promises otherwise."""
+    content = {"html": _PAGE, "broken": b'{"kvkNummer": "6959', "other": b'["pong"]', "empty": b""}[body]
+    return Response(content, status, headers, "text/html" if body == "html" else _JSON)
+
+
+def _altering(send: Send, fault: Fault, number: str) -> Send:
+    if fault.other_number:
+        send = partial(_send_about_another, send, number.encode())
+    return send if fault.cut is None else partial(_send_cut, send, fault.cut)
+
+
+async def _send_with_headers(send: Send, key: str, message: Message) -> None:
+    """Send with the headers of every answer; one of them echoes the key, as KVK's test environment does."""
+    if message["type"] == "http.response.start":
+        echo = f"Not Set|{key}|00000000-0000-0000-0000-000000000000|quota?ok|rate?".encode("latin-1", "replace")
+        closing = [(b"connection", b"close")] if message["status"] in _CLOSING else []
+        headers = [*message["headers"], *_HEADERS, (b"apiauthzdetails", echo), *closing]
+        message = {**message, "headers": headers}
+    await send(message)
+
+
+async def _send_about_another(send: Send, number: bytes, message: Message) -> None:
+    """Send with the last digit of *number* changed everywhere."""
+    if number and message["type"] == "http.response.body":
+        other = number[:-1] + (b"1" if number.endswith(b"0") else b"0")
+        message = {**message, "body": message["body"].replace(number, other)}
+    await send(message)
+
+
+async def _send_cut(send: Send, length: int, message: Message) -> None:
+    """Send the start of the body, then break the connection; Content-Length has promised more."""
+    if message["type"] != "http.response.body":
+        await send(message)
+        return
+    body = message["body"]
+    await send({**message, "body": body[: min(length, len(body) - 1)], "more_body": True})
+    raise ConnectionResetError("cut by the practice register, as scripted")
+
+
+def _number_asked(scope: Scope) -> str:
+    """Return the number that a request is about, digits only; empty where it is about none."""
+    in_path = _NUMBER_IN_PATH.search(scope["path"])
+    if in_path is not None:
+        candidates = [in_path[1]]
+    else:
+        parameters = {name.lower(): value for name, value in parse_qsl(scope["query_string"].decode("latin-1"))}
+        candidates = [parameters[name] for name in _NUMBER_PARAMETERS if name in parameters]
+    return next((number for number in candidates if number.isascii() and number.isdecimal()), "")
+
+
+def _sent_path(scope: Scope) -> str:
+    """Return the path without anything that could break a line of the log."""
+    return quote(scope["path"])
