@@ -1,0 +1,14 @@
+"""
+What a run leaves: the enriched list, the failed items, the report, published together.
+
+Every writer takes the staged list and the answers, writes one file at the path it is given (a draft of
+:func:`~kvk_enrich.write.publish.together`), and says what it wrote.
+"""
+
+from kvk_enrich.write.enriched import enriched
+from kvk_enrich.write.failed import failed
+from kvk_enrich.write.publish import check, together
+from kvk_enrich.write.settle import counts
+from kvk_enrich.write.written import Written
+
+__all__ = ["Written", "check", "counts", "enriched", "failed", "together"]

@@ -1,0 +1,105 @@
+"""
+The enriched list: every row of the input, in its order, and what the register knows of it.
+
+Row order survives neither a DuckDB join nor a streaming one unless paid for, so the list is joined in memory, slice by
+slice, and the slices are fed to one streaming sink. Measured on 2 cores, 1M rows x 300k answers (4M x 1M), 52 columns to zstd
+Parquet: this way 4.6 s (22 s); one ordered streaming join 7.5 s (29 s); in memory at once 4.0 s (31 s, and memory grows
+with the list); pyarrow's writer 6.2 s. Slices of 250k rows instead of 1M take a tenth longer and 500 MB less.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from kvk_enrich.columns import Column, schema
+from kvk_enrich.errors import StorageError
+from kvk_enrich.write.cells import as_cell, inert
+from kvk_enrich.write.settle import KEY, settled
+from kvk_enrich.write.written import Written, described
+
+SLICE_ROWS = 250_000
+
+
+def enriched(staged: Path, answers: pl.DataFrame, columns: Sequence[Column], output: Path) -> Written:
+    """
+    Write all rows of the list with *columns* added, as Parquet or CSV by the suffix of *output*.
+
+    The list's own columns come first and are untouched: a CSV written from a CSV has their very texts. So a text in them that a
+    spreadsheet would run as a formula stays as it was, in CSV too: it came with the list, and whoever joins on that column
+    later must find it again. In our own columns such texts are made inert in CSV (see :mod:`kvk_enrich.write.cells`).
+
+    Args:
+        staged: Parquet with, in input order, ``enrich_row`` (u32 from 1), the list's own columns, ``enrich_raw``,
+            ``enrich_number``, ``enrich_kind``, ``enrich_reason``, ``enrich_note`` (all String).
+        answers: One line per distinct (``enrich_kind``, ``enrich_number``), with every one of *columns* but the note.
+        columns: What to add, in this order; enum columns stay enums and nested ones nested in Parquet.
+        output: ``.parquet`` (zstd) or ``.csv`` (UTF-8 without BOM, comma); an existing file is overwritten in place,
+            so give it a draft of :mod:`kvk_enrich.write.publish`.
+
+    Raises:
+        ValueError: A row has neither reason nor answer, a number has two answers, or the suffix is another one.
+        StorageError: The written file does not hold all rows.
+        OSError: It cannot be written.
+    """
+    if output.suffix not in _SINKS:
+        raise ValueError(f"{output.suffix} is no format of the enriched list")
+    if answers.select(pl.struct(*KEY).n_unique()).item() != answers.height:
+        raise ValueError("a number has two answers")
+    rows = pl.scan_parquet(staged).select(pl.len()).collect().item()
+    written = _SINKS[output.suffix](pl.scan_parquet(staged), answers, schema(columns), output)
+    if written != rows:
+        raise StorageError(f"{output} holds {written} of {rows} rows: the disk lost some")
+    return described(output, rows)
+
+
+def _parquet(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.DataType], output: Path) -> int:
+    _in_slices(staged, answers, added).sink_parquet(output, compression="zstd", maintain_order=True)
+    return _count(pl.scan_parquet(output))
+
+
+def _csv(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.DataType], output: Path) -> int:
+    # Once per answer, not once per row: of our columns only the note differs between rows of one number.
+    known = [name for name in answers.columns if name in added and name not in KEY]
+    cells = answers.with_columns(as_cell(pl.col(name), added[name]).alias(name) for name in known)
+    types = {name: cells.schema[name] if name in known else dtype for name, dtype in added.items()}
+    own_nested = [
+        as_cell(pl.col(name), dtype).alias(name)
+        for name, dtype in staged.collect_schema().items()
+        if dtype.is_nested()
+    ]
+    texts = staged.with_columns(inert(pl.col("enrich_note")), *own_nested)
+    _in_slices(texts, cells, types).sink_csv(output, maintain_order=True)
+    return _count(pl.scan_csv(output, infer_schema=False))
+
+
+_SINKS = {".parquet": _parquet, ".csv": _csv}
+
+
+def _count(written: pl.LazyFrame) -> int:
+    return int(written.select(pl.len()).collect().item())
+
+
+def _in_slices(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.DataType]) -> pl.LazyFrame:
+    """Return the enriched rows as a source that joins one slice at a time."""
+    names = staged.collect_schema().names()
+    own = [name for name in names if name not in added and name not in ("enrich_row", "enrich_raw")]
+    known = answers.lazy().select(*KEY, *(name for name in added if name in answers.columns and name not in KEY))
+
+    def joined(rows: pl.LazyFrame) -> pl.LazyFrame:
+        return settled(rows, known).select(*own, *(pl.col(name).cast(dtype) for name, dtype in added.items()))
+
+    total = _count(staged)
+
+    def slices(
+        with_columns: list[str] | None, _predicate: pl.Expr | None, _n_rows: int | None, _batch_size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        # The sink takes every row: polars has no filter or limit to push down into this source.
+        for start in range(0, max(total, 1), SLICE_ROWS):
+            frame = joined(staged.slice(start, SLICE_ROWS)).collect(engine="in-memory")
+            if frame["enrich_outcome"].null_count():
+                raise ValueError("rows of the list have neither a reason nor an answer")
+            yield frame if with_columns is None else frame.select(with_columns)
+
+    return register_io_source(slices, schema=joined(staged).collect_schema())

@@ -1,0 +1,70 @@
+"""The failed-items report: every row that has no answer, why, and what to do about it."""
+
+from pathlib import Path
+
+import polars as pl
+
+from kvk_enrich.model import Status
+from kvk_enrich.reasons import REASONS
+from kvk_enrich.write.cells import as_cell, inert
+from kvk_enrich.write.settle import KEY, settled
+from kvk_enrich.write.written import Written, described
+
+_NO_ANSWER = (Status.INVALID, Status.FAILED, Status.DEFERRED)
+_VALUE_CHARACTERS = 200
+
+_SENTENCES = {reason.code: reason.sentence for reason in REASONS.values()}
+_WHAT_TO_DO = {reason.code: reason.what_to_do for reason in REASONS.values()}
+_RETRYABLE = {reason.code: "yes" if reason.retryable else "no" for reason in REASONS.values()}
+
+
+def failed(staged: Path, answers: pl.DataFrame, path: Path) -> Written:
+    """
+    Write the rows that are invalid, failed or deferred as CSV, in input order; the header alone if there are none.
+
+    *Not found* is an answer and not listed; neither are rows that the user left out with ``--only-missing``.
+
+    Args:
+        staged: As for :func:`kvk_enrich.write.enriched.enriched`.
+        answers: One line per distinct number, with ``enrich_outcome``, ``enrich_reason``, ``detail`` (String?),
+            ``attempts`` (Int32?) and ``last_tried_at`` (datetime UTC?).
+        path: The file to write: ``row`` (1 = first data row), ``value`` (as found, cut at 200 characters), ``number``,
+            ``kind``, ``outcome``, ``reason``, ``detail``, ``what_to_do``, ``retryable`` (yes/no), ``attempts``,
+            ``last_tried_at`` (ISO 8601, UTC).
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    items(staged, answers).sink_csv(path, maintain_order=True)
+    rows = pl.scan_csv(path, infer_schema=False).select(pl.len()).collect().item()
+    return described(path, int(rows))
+
+
+def items(staged: Path, answers: pl.DataFrame) -> pl.LazyFrame:
+    """Return the lines of the report, in input order."""
+    rows = pl.scan_parquet(staged).select("enrich_row", "enrich_raw", *KEY, "enrich_reason")
+    without_answer = answers.lazy().filter(pl.col("enrich_outcome").cast(pl.String).is_in(_NO_ANSWER))
+    known = without_answer.select(*KEY, "enrich_outcome", "enrich_reason", "detail", "attempts", "last_tried_at")
+    listed = pl.col("enrich_outcome").is_in(_NO_ANSWER) & (pl.col("enrich_reason") != "not_selected")
+    return settled(rows, known).filter(listed).select(_line())
+
+
+def _line() -> list[pl.Expr]:
+    reason = pl.col("enrich_reason")
+
+    def told(texts: dict[str, str]) -> pl.Expr:
+        return reason.replace_strict(texts, default=None, return_dtype=pl.String)
+
+    return [
+        pl.col("enrich_row").alias("row"),
+        inert(pl.col("enrich_raw").str.slice(0, _VALUE_CHARACTERS)).alias("value"),
+        inert(pl.col("enrich_number")).alias("number"),
+        pl.col("enrich_kind").alias("kind"),
+        pl.col("enrich_outcome").alias("outcome"),
+        reason.alias("reason"),
+        inert(pl.concat_str(told(_SENTENCES), "detail", separator=" ", ignore_nulls=True)).alias("detail"),
+        told(_WHAT_TO_DO).alias("what_to_do"),
+        told(_RETRYABLE).alias("retryable"),
+        pl.col("attempts").fill_null(0),
+        as_cell(pl.col("last_tried_at"), pl.Datetime("us", "UTC")),
+    ]
