@@ -53,7 +53,7 @@ def _address(prefix: str, where: str, *, post_box: bool = False) -> tuple[Column
         ("full", "the whole address on one line", "volledigAdres"),
     ]
     if post_box:
-        fields.append(("post_box", "P.O. box number", "postbusnummer"))
+        fields.append(("box", "P.O. box number", "postbusnummer"))
     return tuple(Column(f"{prefix}_{name}", _TEXT, meaning, f"{where}: {source}") for name, meaning, source in fields)
 
 

@@ -1,0 +1,207 @@
+"""
+The asking part of a run: what the plan wants to know is fetched, recorded and reported.
+
+This is where the pieces of fetch/, registers/ and state/ are joined; flow.py tells the story
+around it.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+import anyio
+import anyio.to_thread
+
+from kvk_enrich.clock import Clock
+from kvk_enrich.errors import ExitCode
+from kvk_enrich.fetch.breaker import Breaker, Patience
+from kvk_enrich.fetch.fanout import fan_out
+from kvk_enrich.fetch.feed import Claimed, Feed
+from kvk_enrich.fetch.gate import Gate, Leased
+from kvk_enrich.fetch.policies import Backoff, Done, Fetch, RetryBudget, paced, retrying, settled
+from kvk_enrich.fetch.recorder import Recorder
+from kvk_enrich.fetch.stop import Cause, Stop
+from kvk_enrich.model import Answer, Call, Deferred, Failed, Found, Kind, NotFound, Outcome, Permit, Status
+from kvk_enrich.progress import Progress
+from kvk_enrich.registers.interface import Register
+from kvk_enrich.state.journal import Account, Journal, Settlement
+
+_SIGNALS: Final = {
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    signal.SIGTERM: ExitCode.TERMINATED,
+    signal.SIGHUP: ExitCode.TERMINATED,
+}
+
+_STATUS: Final[dict[type[Outcome], Status]] = {
+    Found: Status.FOUND,
+    NotFound: Status.NOT_FOUND,
+    Failed: Status.FAILED,
+    Deferred: Status.DEFERRED,
+}
+
+
+@dataclass(slots=True)
+class Asked:
+    """What came of asking: the numbers without an answer, and the figures of the run record."""
+
+    failed: list[Failed] = field(default_factory=list)
+    deferred: list[Deferred] = field(default_factory=list)
+    sent: int = 0
+    retries: int = 0
+    most_in_a_second: int = 0
+    seconds: float = 0.0
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Who asks, on whose account, and into which journal."""
+
+    journal: Journal
+    account: Account
+    run: str
+    clock: Clock
+    progress: Progress
+
+    def lease(self, wanted: int) -> Leased:
+        """Take permits. See :meth:`Journal.lease`."""
+        return self.journal.lease(self.run, self.account, wanted)
+
+    def give_back(self, permits: list[Permit]) -> None:
+        """Return unused permits."""
+        self.journal.give_back(permits)
+
+    def commit(self, done: Sequence[Done]) -> None:
+        """Write attempts and answers to the journal."""
+        self.journal.settle(
+            self.run,
+            self.account,
+            [
+                Settlement(each.attempt, each.call.product, each.call.kind, number, answer)
+                for each in done
+                for number, answer in zip(each.call.numbers, each.answers or [None] * len(each.call.numbers), strict=True)
+            ],
+        )
+
+    def claim(self, product: str, since: int) -> Callable[[Sequence[str]], Claimed]:
+        """Return how numbers are claimed; the claims of runs that died are freed on the way."""
+
+        def claim(numbers: Sequence[str]) -> Claimed:
+            claims = self.journal.claim(self.run, self.account.register, product, numbers, since=since)
+            if claims.taken:
+                self.journal.sweep()
+            return Claimed(*claims)
+
+        return claim
+
+
+async def ask_all(  # noqa: PLR0913 - what a run is made of
+    desk: Desk,
+    register: Register,
+    numbers: Sequence[str],
+    *,
+    product: str,
+    kind: Kind,
+    since: int,
+    workers: int,
+    deadline: float,
+    max_runtime: timedelta | None,
+    patience: Patience = Patience(),
+    backoff: Backoff = Backoff(),
+) -> Asked:
+    """
+    Ask *register* for *numbers*, in their order, until all are settled or a stop is requested.
+
+    The first SIGINT, SIGTERM or SIGHUP requests the stop: calls under way are received and
+    recorded. A second one ends the process at once; what was recorded is safe.
+
+    Args:
+        desk: Who asks.
+        register: Who is asked.
+        numbers: Distinct.
+        product: What is asked.
+        kind: What the numbers are.
+        since: The newest answer that the plan knew of.
+        workers: Calls under way at most.
+        deadline: Seconds from sending a request to the last byte of its answer.
+        max_runtime: After this time the stop is requested.
+        patience: When a register counts as away.
+        backoff: Waits between attempts.
+    """
+    stop, asked = Stop(), Asked()
+    breaker = Breaker(stop, patience, desk.progress.state)
+    feed = Feed(product, kind, numbers, desk.claim(product, since), stop, desk.progress.state)
+    gate = Gate(desk, breaker, stop, desk.clock, demand=lambda: len(feed) + workers)
+    budget = RetryBudget(lambda: gate.sent)
+    recorder = Recorder(desk.commit)
+    began = anyio.current_time()
+    async with register, anyio.create_task_group() as watch:
+        watch.start_soon(_heed_signals, stop, desk.progress)
+        watch.start_soon(_heed_the_time, stop, max_runtime)
+        attempt = paced(_answers_of(register), gate, breaker, recorder.record, deadline=deadline)
+        ask = settled(retrying(attempt, budget, stop, backoff), stop)
+        try:
+            await fan_out(feed, _freeing(ask, desk), _tally(asked, desk), stop, workers=workers)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await gate.close()
+        watch.cancel_scope.cancel()
+    asked.cause, asked.seconds = stop.cause, anyio.current_time() - began
+    asked.sent, asked.retries, asked.most_in_a_second = gate.sent, budget.spent, gate.most_in_a_second
+    return asked
+
+
+def _answers_of(register: Register) -> Fetch:
+    async def fetch(call: Call, at_send: Callable[[], Awaitable[None]]) -> tuple[tuple[Answer, ...], int]:
+        reply = await register.fetch(call, at_send)
+        return reply.answers, reply.http_status
+
+    return fetch
+
+
+def _freeing(
+    ask: Callable[[Call], Awaitable[tuple[Outcome, ...]]], desk: Desk
+) -> Callable[[Call], Awaitable[tuple[Outcome, ...]]]:
+    """Return *ask*, letting go of what it gave up on: another run may wait for it."""
+
+    async def freeing(call: Call) -> tuple[Outcome, ...]:
+        outcomes = await ask(call)
+        given_up = [outcome.number for outcome in outcomes if isinstance(outcome, Failed | Deferred)]
+        if given_up:
+            await anyio.to_thread.run_sync(desk.journal.unclaim, desk.run, given_up)
+        return outcomes
+
+    return freeing
+
+
+def _tally(asked: Asked, desk: Desk) -> Callable[[Outcome], None]:
+    def tally(outcome: Outcome) -> None:
+        match outcome:
+            case Failed():
+                asked.failed.append(outcome)
+            case Deferred():
+                asked.deferred.append(outcome)
+        desk.progress.advance(_STATUS[type(outcome)], spent_micro=desk.account.micro_eur)
+
+    return tally
+
+
+async def _heed_signals(stop: Stop, progress: Progress) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return
+    with anyio.open_signal_receiver(*_SIGNALS) as received:
+        async for number in received:
+            if stop.cause is not None and stop.cause.exit_code in _SIGNALS.values():
+                os._exit(_SIGNALS[number])
+            progress.state("stopping: calls under way are received (again to stop at once)")
+            stop.request(Cause("stopped", _SIGNALS[number], f"Stopped by {number.name}."))
+
+
+async def _heed_the_time(stop: Stop, most: timedelta | None) -> None:
+    if most is not None:
+        await anyio.sleep(most.total_seconds())
+        stop.request(Cause("time_ceiling", ExitCode.CEILING, "--max-runtime was reached."))

@@ -1,0 +1,1 @@
+"""Asking a register for many numbers: bounded workers, paced, retried, recorded before counted."""

@@ -1,0 +1,191 @@
+"""
+The gate: every call passes it at the moment of sending, with a permit of its own.
+
+A permit carries a slot of the pace and a unit of the month, taken together from the journal in
+small leases. It is used within a few milliseconds of its slot, when the connection is already
+up and the next bytes are the request's; a slot missed (a blocked loop, a stopped machine) is
+lost and replaced by a later one, never caught up. That is what keeps any sliding second at the
+server within the limit, whatever this process does; the figures are in state/journal.py.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final, Protocol
+
+import anyio
+import anyio.to_thread
+
+from kvk_enrich.clock import Clock
+from kvk_enrich.errors import EnrichError, ExitCode
+from kvk_enrich.fetch.breaker import Breaker
+from kvk_enrich.fetch.stop import Cause, Stop
+from kvk_enrich.model import Permit
+from kvk_enrich.reasons import REASONS
+
+LEASE: Final = 16
+"""Permits taken at once: what a kill can waste, and a sixth of a second of pace."""
+
+ROOM: Final = 24
+"""Calls that may wait at the gate with a connection up: more would only let connections grow old."""
+
+TOLERANCE_NS: Final = 8_000_000
+"""How late a slot may be used. See HEADROOM in state/journal.py for the other half of the sum."""
+
+_SECOND_NS: Final = 1_000_000_000
+
+
+class Leased(Protocol):
+    """What the journal gives: permits, and why there are fewer than asked for."""
+
+    @property
+    def permits(self) -> tuple[Permit, ...]:
+        """The permits, by slot."""
+        ...
+
+    @property
+    def refused(self) -> str | None:
+        """Reason code of the ceiling that was reached, if one was."""
+        ...
+
+
+class Permits(Protocol):
+    """Where permits come from. Both methods block for some milliseconds; they are called in a thread."""
+
+    def lease(self, wanted: int) -> Leased:
+        """Take up to *wanted* permits."""
+        ...
+
+    def give_back(self, permits: list[Permit]) -> None:
+        """Return permits that were not used."""
+        ...
+
+
+class TurnedAway(EnrichError):
+    """The call was not sent: the gate closed while it waited. Ask at the gate again."""
+
+
+class Gate:
+    """Hands one permit to each call at the moment of sending. One per run."""
+
+    def __init__(
+        self, permits: Permits, breaker: Breaker, stop: Stop, clock: Clock, demand: Callable[[], int]
+    ) -> None:
+        """
+        Begin with no lease.
+
+        Args:
+            permits: Where they come from.
+            breaker: Turns calls away while it is open.
+            stop: Asked when a ceiling is reached; turns calls away once requested.
+            clock: Slots are moments of its boot clock.
+            demand: How many calls may still come: no more permits than that are leased.
+        """
+        self._permits = permits
+        self._breaker = breaker
+        self._stop = stop
+        self._clock = clock
+        self._demand = demand
+        self._lock = anyio.Lock()
+        self._room = anyio.Semaphore(ROOM)
+        self._leased: deque[Permit] = deque()
+        self._unused: list[Permit] = []
+        self._recent: deque[int] = deque()
+        self.sent = 0
+        self.most_in_a_second = 0
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator["Place"]:
+        """Yield a place at the gate for one call; a permit that was not used is given back."""
+        await self._room.acquire()
+        place = Place(self)
+        try:
+            yield place
+        finally:
+            place.leave()
+
+    async def _pass(self) -> Permit:
+        """Return a permit within the tolerance of its slot. Raises TurnedAway."""
+        while True:
+            permit = await self._next()
+            try:
+                await anyio.sleep(max(0, permit.slot_ns - self._clock.boot_ns()) / _SECOND_NS)
+                now = self._clock.boot_ns()
+                if self._stop.requested or self._breaker.is_open:
+                    raise TurnedAway
+            except BaseException:
+                self._unused.append(permit)
+                raise
+            if now - permit.slot_ns <= TOLERANCE_NS:
+                self._count(now)
+                return permit
+            self._unused.append(permit)
+
+    async def _next(self) -> Permit:
+        async with self._lock:
+            while True:
+                while self._leased:
+                    permit = self._leased.popleft()
+                    if self._clock.boot_ns() - permit.slot_ns <= TOLERANCE_NS:
+                        return permit
+                    self._unused.append(permit)
+                await self._lease()
+
+    async def _lease(self) -> None:
+        unused, self._unused = self._unused, []
+        leased = await anyio.to_thread.run_sync(self._renew, unused, max(1, min(LEASE, self._demand())))
+        self._leased.extend(leased.permits)
+        if not leased.permits:
+            reason = str(leased.refused)
+            self._stop.request(Cause(reason, ExitCode.CEILING, REASONS[reason].sentence))
+            raise TurnedAway
+
+    def _renew(self, unused: list[Permit], wanted: int) -> Leased:
+        if unused:
+            self._permits.give_back(unused)
+        return self._permits.lease(wanted)
+
+    async def close(self) -> None:
+        """Give back what was leased and not used."""
+        unused = [*self._leased, *self._unused]
+        self._leased.clear()
+        self._unused = []
+        if unused:
+            await anyio.to_thread.run_sync(self._permits.give_back, unused)
+
+    def _count(self, now: int) -> None:
+        self.sent += 1
+        self._recent.append(now)
+        while self._recent[0] <= now - _SECOND_NS:
+            self._recent.popleft()
+        self.most_in_a_second = max(self.most_in_a_second, len(self._recent))
+
+
+class Place:
+    """One call's place at the gate."""
+
+    def __init__(self, gate: Gate) -> None:
+        """Stand in the room; no permit yet."""
+        self._gate = gate
+        self._in_room = True
+        self.permit: Permit | None = None
+        self.sent_at: datetime | None = None
+        self._sent = 0.0
+
+    async def at_send(self) -> None:
+        """Return at the moment when the request may leave; from then on its permit is spent."""
+        self.permit = await self._gate._pass()  # noqa: SLF001 - two halves of one thing
+        self.sent_at, self._sent = self._gate._clock.now(), anyio.current_time()  # noqa: SLF001
+        self.leave()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the request left."""
+        return anyio.current_time() - self._sent
+
+    def leave(self) -> None:
+        """Make room for the next call."""
+        if self._in_room:
+            self._in_room = False
+            self._gate._room.release()  # noqa: SLF001

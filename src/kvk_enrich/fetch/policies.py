@@ -1,0 +1,167 @@
+"""
+What surrounds a call: functions from fetch to fetch, each knowing nothing of the others.
+
+``settled(retrying(paced(fetch)))``: pacing sits inside retrying, so that each attempt takes its
+own permit; recording sits with pacing, so that each attempt is in the journal before anything
+else happens.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+import stamina
+
+from kvk_enrich.errors import AccessRefused, ExitCode, NotSent, RegisterError, Transient
+from kvk_enrich.fetch.breaker import Breaker
+from kvk_enrich.fetch.gate import Gate, Place, TurnedAway
+from kvk_enrich.fetch.stop import Cause, Halted, Stop
+from kvk_enrich.model import Answer, Attempt, Call, Deferred, Failed, Outcome
+
+ATTEMPTS: Final = 3
+"""Per number; Site Reliability Engineering, "Handling Overload"."""
+
+RETRY_SHARE: Final = 0.1
+RETRY_FLOOR: Final = 10
+"""Extra calls of a run: at most a tenth of its calls, but always ten: they are paid like any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One attempt that was sent: how it went, and its answers if it brought any (one per number)."""
+
+    call: Call
+    attempt: Attempt
+    answers: tuple[Answer, ...] | None
+
+
+Fetch = Callable[[Call, Callable[[], Awaitable[None]]], Awaitable[tuple[tuple[Answer, ...], int]]]
+"""A register's fetch: answers and HTTP status."""
+
+Ask = Callable[[Call], Awaitable[tuple[Answer, ...]]]
+
+
+def paced(  # noqa: PLR0913 - what a call passes on its way
+    fetch: Fetch,
+    gate: Gate,
+    breaker: Breaker,
+    record: Callable[[Done], Awaitable[None]],
+    *,
+    deadline: float,
+) -> Ask:
+    """
+    Return an ask that sends when breaker and gate allow, within *deadline* seconds, and records.
+
+    The deadline counts from sending to the last byte of the body: a dripping answer never trips
+    a read timeout. A call turned away at the gate was not sent; it lines up again.
+    """
+
+    async def ask(call: Call) -> tuple[Answer, ...]:
+        while True:
+            await breaker.admit()
+            async with gate.place() as place:
+                try:
+                    answers, http_status = await _within(deadline, fetch, call, place)
+                except TurnedAway:
+                    breaker.turned_away()
+                    continue
+                except RegisterError as error:
+                    await _recorded(record, call, place, None, None, error.reason)
+                    breaker.failed(error)
+                    raise
+                await _recorded(record, call, place, answers, http_status, None)
+                breaker.succeeded()
+                return answers
+
+    return ask
+
+
+async def _within(deadline: float, fetch: Fetch, call: Call, place: Place) -> tuple[tuple[Answer, ...], int]:
+    with anyio.CancelScope() as scope:
+
+        async def at_send() -> None:
+            await place.at_send()
+            scope.deadline = anyio.current_time() + deadline
+
+        return await fetch(call, at_send)
+    raise Transient("timeout", f"no complete answer within {deadline:g} s")
+
+
+async def _recorded(  # noqa: PLR0913 - the parts of one line in the journal
+    record: Callable[[Done], Awaitable[None]],
+    call: Call,
+    place: Place,
+    answers: tuple[Answer, ...] | None,
+    http_status: int | None,
+    code: str | None,
+) -> None:
+    if place.permit is not None and place.sent_at is not None:
+        attempt = Attempt(place.permit, place.sent_at, place.seconds, http_status, code)
+        await record(Done(call, attempt, answers))
+
+
+class RetryBudget:
+    """Extra calls that a run may make. An outage must not multiply the bill."""
+
+    def __init__(self, sent: Callable[[], int]) -> None:
+        """*sent* tells how many calls the run has made so far."""
+        self._sent = sent
+        self.spent = 0
+
+    def spend(self) -> bool:
+        """Take one retry; False when the budget is used up."""
+        if self.spent >= max(RETRY_FLOOR, RETRY_SHARE * self._sent()):
+            return False
+        self.spent += 1
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Seconds between attempts: the first wait, the longest, and the random part added to each."""
+
+    initial: float = 0.5
+    longest: float = 10.0
+    jitter: float = 1.0
+
+
+def retrying(ask: Ask, budget: RetryBudget, stop: Stop, backoff: Backoff) -> Ask:
+    """Return an ask that tries up to three times, within *budget*; a stop ends the waiting, never a call."""
+
+    def is_worth_another(error: Exception) -> bool:
+        return isinstance(error, NotSent) or (isinstance(error, Transient) and budget.spend())
+
+    async def ask_again(call: Call) -> tuple[Answer, ...]:
+        with stop.interrupts():
+            async for attempt in stamina.retry_context(
+                on=is_worth_another,
+                attempts=ATTEMPTS,
+                timeout=None,
+                wait_initial=backoff.initial,
+                wait_max=backoff.longest,
+                wait_jitter=backoff.jitter,
+            ):
+                with attempt, anyio.CancelScope(shield=True):
+                    return await ask(call)
+        raise Halted
+
+    return ask_again
+
+
+def settled(ask: Ask, stop: Stop) -> Callable[[Call], Awaitable[tuple[Outcome, ...]]]:
+    """Return an ask that always ends in one outcome per number: errors become values, or stop the run."""
+
+    async def outcomes(call: Call) -> tuple[Outcome, ...]:
+        try:
+            return await ask(call)
+        except Halted:
+            reason = stop.cause.reason if stop.cause else "stopped"
+            return tuple(Deferred(number, reason) for number in call.numbers)
+        except AccessRefused as error:
+            stop.request(Cause("stopped", ExitCode.ACCESS_REFUSED, f"The register refused us: {error}."))
+            return tuple(Failed(number, error.reason, error.detail) for number in call.numbers)
+        except RegisterError as error:
+            return tuple(Failed(number, error.reason, error.detail) for number in call.numbers)
+
+    return outcomes

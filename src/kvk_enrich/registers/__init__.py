@@ -1,0 +1,1 @@
+"""The services that know companies: one interface, one file per service."""

@@ -1,0 +1,201 @@
+"""
+HTTP as all registers use it: one client, foreign errors translated once, nothing leaked.
+
+The key is put on the request at the last moment and stands in no header of the client;
+redirects are never followed (the key would travel), the environment's proxies are not trusted,
+headers are never logged (KVK's test environment has echoed the key in one), bodies are capped
+after decompression.
+"""
+
+import ssl
+from collections.abc import Awaitable, Callable, MutableMapping
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+
+from kvk_enrich.errors import AccessRefused, ConfigError, NotSent, RegisterError, Transient, Unusable
+from kvk_enrich.model import Secret
+from kvk_enrich.registers.interface import AtSend
+
+MAX_BODY: Final = 1 << 20
+"""Bytes. The largest real answers (a company with 1,000 branches) are below half of it."""
+
+_KEEPALIVE_SECONDS: Final = 4.0
+"""A connection idle for longer is not used again: the server may be closing it, and a request lost so is paid."""
+
+AsgiApp = Callable[
+    [
+        MutableMapping[str, Any],
+        Callable[[], Awaitable[MutableMapping[str, Any]]],
+        Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ],
+    Awaitable[None],
+]
+
+
+class KeyHeader(httpx2.Auth):
+    """Puts the key into one header of the outgoing request, and nowhere else."""
+
+    def __init__(self, header: str, key: Secret) -> None:
+        """Name the *header* and wrap the *key*."""
+        self._header = header
+        self._key = key
+
+    def auth_flow(self, request: httpx2.Request) -> Any:  # noqa: ANN401 - httpx2's own type
+        """Add the key."""
+        request.headers[self._header] = self._key.reveal()
+        yield request
+
+
+class InProcess(httpx2.AsyncBaseTransport):
+    """Hands requests to an ASGI app in this process, with the same moment of sending as a socket."""
+
+    def __init__(self, app: AsgiApp) -> None:
+        """Wrap *app*."""
+        self._inner = httpx2.ASGITransport(app)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Announce the sending, then let the app answer."""
+        await request.extensions["trace"]("in_process.send_request_headers.started", {})
+        return await self._inner.handle_async_request(request)
+
+
+class Lanes:
+    """
+    One client per call under way, each with a single connection; the last one used is used next.
+
+    A shared pool looks at every connection for every request and every answer (httpcore2 2.16:
+    at 100 connections more than half of the whole cost of a call); a lane looks at its own.
+    """
+
+    def __init__(
+        self, *, auth: httpx2.Auth, timeout_seconds: float, ca_bundle: Path | None, app: AsgiApp | None
+    ) -> None:
+        """
+        Prepare; connections are made when they are needed.
+
+        Args:
+            auth: Adds the key.
+            timeout_seconds: For making a connection, and between two bytes of an answer.
+            ca_bundle: Certificate authorities trusted instead of the system's.
+            app: An ASGI app to be asked instead of the network.
+
+        Raises:
+            ConfigError: *ca_bundle* holds no certificates.
+        """
+        try:
+            context = ssl.create_default_context(cafile=ca_bundle) if ca_bundle else httpx2.create_ssl_context()
+        except OSError as error:
+            raise ConfigError(f"ca_bundle: {ca_bundle} cannot be read as certificates: {error}") from error
+        self._options: dict[str, Any] = {
+            "auth": auth,
+            "verify": context,
+            "transport": InProcess(app) if app else None,
+            "timeout": httpx2.Timeout(timeout_seconds, pool=None),
+            "limits": httpx2.Limits(max_connections=1, keepalive_expiry=_KEEPALIVE_SECONDS),
+            "follow_redirects": False,
+            "trust_env": False,
+            "headers": {"User-Agent": "kvk-enrich"},
+        }
+        self._free: list[httpx2.AsyncClient] = []
+        self._all: list[httpx2.AsyncClient] = []
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in self._all:
+            await client.aclose()
+
+    async def get(self, url: str, *, accept: str, at_send: AtSend) -> tuple[httpx2.Response, bytes]:
+        """
+        Send one GET and return the response and its whole body, at most :data:`MAX_BODY` bytes.
+
+        Raises:
+            NotSent: no connection could be made.
+            Transient: the connection broke.
+            Unusable: the body is larger than any real one or wrongly compressed.
+            AccessRefused: the server's certificate is not to be trusted.
+        """
+        sending = _Sending(at_send)
+        lane = self._free.pop() if self._free else self._opened()
+        try:
+            async with lane.stream("GET", url, headers={"Accept": accept}, extensions={"trace": sending.trace}) as got:
+                return got, await _capped(got)
+        except httpx2.HTTPError as error:
+            raise translated(error, sent=sending.sent) from None
+        finally:
+            self._free.append(lane)
+
+    def _opened(self) -> httpx2.AsyncClient:
+        lane = httpx2.AsyncClient(**self._options)
+        self._all.append(lane)
+        return lane
+
+
+async def _capped(response: httpx2.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise Unusable("answer_too_large", f"more than {MAX_BODY} bytes")
+    return bytes(body)
+
+
+class _Sending:
+    """Listens to the transport for the moment of sending."""
+
+    def __init__(self, at_send: AtSend) -> None:
+        self._at_send = at_send
+        self.sent = False
+
+    async def trace(self, event: str, _info: object) -> None:
+        if event.endswith("send_request_headers.started"):
+            await self._at_send()
+            self.sent = True
+
+
+def translated(error: httpx2.HTTPError, *, sent: bool) -> RegisterError:
+    """
+    Return *error* as one of ours.
+
+    Args:
+        error: What httpx2 raised.
+        sent: Whether bytes of the request may have left; if not, nothing is owed.
+    """
+    if isinstance(error, httpx2.DecodingError):
+        return Unusable("unreadable_answer", "the body is not compressed as its header says")
+    if not sent:
+        if _is_tls(error):
+            return AccessRefused(
+                "access_refused",
+                "the server's certificate is not trusted; behind an inspecting proxy, name its authority with ca_bundle",
+            )
+        return NotSent("unreachable", type(error).__name__)
+    if isinstance(error, httpx2.TimeoutException):
+        return Transient("timeout", type(error).__name__)
+    return Transient("connection_lost", type(error).__name__)
+
+
+def _is_tls(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def retry_after(response: httpx2.Response) -> float | None:
+    """
+    Return the seconds that *response* asks us to wait, or None if it does not say or makes no sense.
+
+    A date is measured against the response's own Date header, so that a wrong clock does not matter.
+    """
+    wish = response.headers.get("Retry-After", "").strip()
+    if wish.isascii() and wish.isdigit():
+        return float(wish)
+    try:
+        until = parsedate_to_datetime(wish)
+        return (until - parsedate_to_datetime(response.headers["Date"])).total_seconds()
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,209 @@
+"""
+KVK's Basisprofiel as a record: what the register writes, read into our columns.
+
+Facts: KVK Basisprofiel API 1.5.0; both link styles (``links``, ``_links``) are ignored, as they
+change without notice. Empty fields are absent; flags are "Ja"/"Nee"; dates are YYYYMMDD with
+zeros for unknown parts; legal entities without a branch carry their addresses under eigenaar.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any, Final
+
+import msgspec
+import polars as pl
+
+from kvk_enrich.columns import BASISPROFIEL, schema
+
+_DATE_DIGITS: Final = 8
+
+
+class Struct(msgspec.Struct, frozen=True, rename="camel"):
+    """Base of the register's objects: unknown fields are passed over."""
+
+
+class Registratie(Struct):
+    """When it began and ended."""
+
+    datum_aanvang: str | None = None
+    datum_einde: str | None = None
+
+
+class Handelsnaam(Struct):
+    """A trade name with its place."""
+
+    naam: str | None = None
+    volgorde: int = 0
+
+
+class Activiteit(Struct):
+    """One SBI activity."""
+
+    sbi_code: str | None = None
+    sbi_omschrijving: str | None = None
+    ind_hoofdactiviteit: str | None = None
+
+
+class Adres(Struct):
+    """An address, Dutch or foreign."""
+
+    type: str | None = None
+    ind_afgeschermd: str | None = None
+    volledig_adres: str | None = None
+    straatnaam: str | None = None
+    huisnummer: int | None = None
+    huisletter: str | None = None
+    huisnummer_toevoeging: str | None = None
+    toevoeging_adres: str | None = None
+    postcode: str | None = None
+    postbusnummer: int | None = None
+    plaats: str | None = None
+    straat_huisnummer: str | None = None
+    postcode_woonplaats: str | None = None
+    regio: str | None = None
+    land: str | None = None
+
+
+class Hoofdvestiging(Struct):
+    """The main branch, in its short form."""
+
+    vestigingsnummer: str | None = None
+    adressen: tuple[Adres, ...] = ()
+    websites: tuple[str, ...] = ()
+
+
+class Eigenaar(Struct):
+    """The owner: legal form and RSIN, and the addresses where there is no branch."""
+
+    rsin: str | None = None
+    rechtsvorm: str | None = None
+    uitgebreide_rechtsvorm: str | None = None
+    datum_uitschrijving: str | None = None
+    adressen: tuple[Adres, ...] = ()
+    websites: tuple[str, ...] = ()
+
+
+class Embedded(Struct):
+    """What the profile carries along."""
+
+    hoofdvestiging: Hoofdvestiging | None = None
+    eigenaar: Eigenaar | None = None
+
+
+class Basisprofiel(msgspec.Struct, frozen=True):
+    """One company. Only kvkNummer and naam are always there."""
+
+    kvk_nummer: str = msgspec.field(name="kvkNummer")
+    naam: str
+    ind_non_mailing: str | None = msgspec.field(default=None, name="indNonMailing")
+    formele_registratiedatum: str | None = msgspec.field(default=None, name="formeleRegistratiedatum")
+    materiele_registratie: Registratie = msgspec.field(default_factory=Registratie, name="materieleRegistratie")
+    totaal_werkzame_personen: int | None = msgspec.field(default=None, name="totaalWerkzamePersonen")
+    statutaire_naam: str | None = msgspec.field(default=None, name="statutaireNaam")
+    handelsnamen: tuple[Handelsnaam, ...] = ()
+    sbi_activiteiten: tuple[Activiteit, ...] = msgspec.field(default=(), name="sbiActiviteiten")
+    embedded: Embedded = msgspec.field(default_factory=Embedded, name="_embedded")
+
+
+_decoder = msgspec.json.Decoder(Basisprofiel, strict=False)
+
+
+def decode(body: bytes) -> Basisprofiel:
+    """Return *body* as a profile. Raises msgspec.DecodeError (also for wrong types) if it is none."""
+    return _decoder.decode(body)
+
+
+def rows(bodies: Sequence[bytes]) -> pl.DataFrame:
+    """Return the Basisprofiel columns of *bodies*, one line each, in order."""
+    records = [_row(decode(body)) for body in bodies]
+    return pl.DataFrame(records, schema=schema(BASISPROFIEL), orient="row")
+
+
+def _row(profile: Basisprofiel) -> tuple[object, ...]:
+    branch = profile.embedded.hoofdvestiging or Hoofdvestiging()
+    owner = profile.embedded.eigenaar or Eigenaar()
+    addresses = branch.adressen + owner.adressen
+    main = next((activity for activity in profile.sbi_activiteiten if _flag(activity.ind_hoofdactiviteit)), None)
+    registration = profile.materiele_registratie
+    end = registration.datum_einde or owner.datum_uitschrijving
+    return (
+        profile.kvk_nummer,
+        owner.rsin,
+        branch.vestigingsnummer,
+        _text(profile.naam),
+        _text(profile.statutaire_naam),
+        [name.naam for name in sorted(profile.handelsnamen, key=lambda name: name.volgorde) if name.naam],
+        _text(owner.rechtsvorm),
+        _text(owner.uitgebreide_rechtsvorm),
+        end is None,
+        _date(registration.datum_aanvang),
+        registration.datum_aanvang,
+        _date(end),
+        end,
+        _date(profile.formele_registratiedatum),
+        profile.formele_registratiedatum,
+        profile.totaal_werkzame_personen,
+        main.sbi_code if main else None,
+        _text(main.sbi_omschrijving) if main else None,
+        [
+            {
+                "code": activity.sbi_code,
+                "description": _text(activity.sbi_omschrijving),
+                "main": _flag(activity.ind_hoofdactiviteit),
+            }
+            for activity in profile.sbi_activiteiten
+        ],
+        _flag(profile.ind_non_mailing),
+        any(_flag(address.ind_afgeschermd) for address in addresses) if addresses else None,
+        *_address(addresses, "bezoekadres"),
+        *_address(addresses, "correspondentieadres"),
+        _post_box(addresses),
+        list(branch.websites or owner.websites),
+    )
+
+
+def _address(addresses: Iterable[Adres], kind: str) -> tuple[str | None, ...]:
+    """Return the address of *kind* in the order of the columns; a branch's comes before an owner's."""
+    address = next((address for address in addresses if address.type == kind), Adres())
+    return (
+        _text(address.straatnaam or address.straat_huisnummer),
+        _text(address.huisnummer),
+        _text(address.huisletter),
+        _text(address.huisnummer_toevoeging),
+        _text(address.postcode),
+        _text(address.plaats or address.postcode_woonplaats),
+        _text(address.land),
+        _text(address.volledig_adres),
+    )
+
+
+def _post_box(addresses: Iterable[Adres]) -> str | None:
+    return next((_text(address.postbusnummer) for address in addresses if address.type == "correspondentieadres"), None)
+
+
+def _text(value: str | int | None) -> str | None:
+    """Return *value* with runs of white space folded (the register pads addresses with dozens), None for nothing."""
+    return " ".join(str(value).split()) or None if value is not None else None
+
+
+def _flag(value: str | None) -> bool | None:
+    return {"ja": True, "nee": False}.get(value.lower()) if value else None
+
+
+def _date(value: str | None) -> date | None:
+    """Return a whole date; None where the register writes zeros for what it does not know."""
+    if value is None or len(value) != _DATE_DIGITS or not value.isdigit():
+        return None
+    try:
+        return date(int(value[:4]), int(value[4:6]), int(value[6:]))
+    except ValueError:
+        return None
+
+
+def error_codes(body: bytes) -> list[str]:
+    """Return the register's own codes (IPD....) in an error body; empty when it is not the register speaking."""
+    try:
+        faults: Any = msgspec.json.decode(body)["fout"]
+        return [fault["code"] for fault in faults if isinstance(fault["code"], str)]
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError, RecursionError):
+        return []

@@ -1,0 +1,347 @@
+"""
+The cache: what is known of companies, in one DuckDB file, derived from the journal.
+
+It holds every answer as received (append-only) and one typed row per number and product, made
+from the newest answer. DuckDB lets one process in at a time, so it is opened for seconds: look
+up, or take over the journal's new answers in bulk, and close. Opening without an error proves
+nothing (a shortened write-ahead log opens with fewer rows), so counts are compared at every
+open; a cache that is damaged, lost or not ours is set aside and rebuilt from the journal.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import polars as pl
+
+from kvk_enrich.columns import PRODUCTS, schema
+from kvk_enrich.errors import StateTooNew, StorageError
+from kvk_enrich.model import Status
+from kvk_enrich.state.home import Home, held
+from kvk_enrich.state.journal import Journal, StoredAnswer
+
+SCHEMA_VERSION: Final = 1
+_WAIT_SECONDS: Final = 60
+_BATCH: Final = 20_000
+
+Typing = Mapping[str, Callable[[Sequence[str], Sequence[bytes]], pl.DataFrame]]
+"""Per product: numbers and bodies of found answers -> their typed columns, a line each, in that order."""
+
+_ANSWERS: Final = {
+    "seq": pl.Int64(),
+    "run": pl.String(),
+    "register": pl.String(),
+    "product": pl.String(),
+    "kind": pl.String(),
+    "number": pl.String(),
+    "status": pl.String(),
+    "reason": pl.String(),
+    "fetched_at": pl.Datetime("us"),
+    "raw": pl.String(),
+}
+_KNOWN: Final = {name: _ANSWERS[name] for name in ("register", "kind", "number", "status", "reason", "fetched_at", "run")}
+
+
+class Cache:
+    """The open cache. Use :func:`open_cache`; hold it for seconds."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Take over an open, checked *connection*."""
+        self._connection = connection
+
+    def fresh(  # noqa: PLR0913 - the question has these parts
+        self,
+        numbers: pl.DataFrame,
+        *,
+        register: str,
+        product: str,
+        found_since: datetime,
+        not_found_since: datetime,
+    ) -> pl.DataFrame:
+        """
+        Return which of *numbers* need no call.
+
+        Args:
+            numbers: ``kind, number`` (String), distinct.
+            register: Whose answers count.
+            product: Which typed rows.
+            found_since: Found answers from then on are fresh.
+            not_found_since: The same for not-found answers.
+
+        Returns:
+            ``kind, number``; order not specified.
+        """
+        return self._join(
+            numbers,
+            f"""
+            SELECT k.kind, k.number FROM wanted w JOIN {_table(product)} k USING (kind, number)
+            WHERE k.register = ? AND k.fetched_at >= CASE k.status WHEN 'found' THEN ? ELSE ? END
+            """,
+            [register, _naive(found_since), _naive(not_found_since)],
+        )
+
+    def look_up(self, numbers: pl.DataFrame, *, register: str, product: str) -> pl.DataFrame:
+        """
+        Return the newest typed row of each of *numbers* that is known, whatever its age.
+
+        Returns:
+            ``kind, number, status, reason, fetched_at (Datetime us UTC), run`` and the product's
+            columns; one line per known number, order not specified.
+        """
+        names = ", ".join(f'k."{name}"' for name in schema(PRODUCTS[product]))
+        rows = self._join(
+            numbers,
+            f"""
+            SELECT k.kind, k.number, k.status, k.reason, k.fetched_at, k.run, {names}
+            FROM wanted w JOIN {_table(product)} k USING (kind, number) WHERE k.register = ?
+            """,
+            [register],
+        )
+        return rows.with_columns(pl.col("fetched_at").dt.replace_time_zone("UTC"))
+
+    def _join(self, numbers: pl.DataFrame, sql: str, parameters: list[object]) -> pl.DataFrame:
+        self._connection.register("wanted", numbers.select("kind", "number").to_arrow())
+        try:
+            return self._connection.sql(sql, params=parameters).pl()
+        finally:
+            self._connection.unregister("wanted")
+
+    def absorb(self, journal: Journal, typing: Typing, *, keep: timedelta) -> int:
+        """
+        Take over the answers that *journal* has and the cache has not; return how many.
+
+        Args:
+            journal: The one this cache is derived from.
+            typing: How each product's answers become typed columns.
+            keep: How long the journal keeps a second copy of what the cache has.
+        """
+        total = 0
+        while batch := journal.answers(after=self._up_to(), most=_BATCH):
+            self._take_over(batch, typing)
+            total += len(batch)
+        if total:
+            self._connection.execute("CHECKPOINT")
+            journal.mark_absorbed(self._up_to(), keep=keep)
+        return total
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing has been taken over yet."""
+        return self._up_to() == 0
+
+    def _up_to(self) -> int:
+        ((seq,),) = self._connection.execute("SELECT up_to FROM absorbed").fetchall()
+        return int(seq)
+
+    def _take_over(self, batch: list[StoredAnswer], typing: Typing) -> None:
+        answers = pl.DataFrame(
+            [(*answer[:8], _naive(answer.fetched_at), answer.body.decode()) for answer in batch],
+            schema=_ANSWERS,
+            orient="row",
+        ).select("seq", "run", *list(_ANSWERS)[2:])
+        with _transaction(self._connection) as sql:
+            sql.register("incoming", answers.to_arrow())
+            sql.execute("INSERT INTO answers BY NAME SELECT * FROM incoming")
+            sql.unregister("incoming")
+            for (product,), rows in answers.group_by("product"):
+                self._store_typed(str(product), typed(rows, typing[str(product)]))
+            sql.execute("UPDATE absorbed SET up_to = ?, rows = rows + ?", [batch[-1].seq, len(batch)])
+
+    def _store_typed(self, product: str, rows: pl.DataFrame) -> None:
+        sql, table = self._connection, _table(product)
+        sql.register("incoming", rows.to_arrow())
+        sql.execute(
+            f"DELETE FROM {table} k USING incoming i"
+            " WHERE k.register = i.register AND k.kind = i.kind AND k.number = i.number"
+        )
+        sql.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
+        sql.unregister("incoming")
+
+    def retype(self, typing: Typing) -> None:
+        """Make all typed rows anew from the stored answers, for columns that did not exist before."""
+        with _transaction(self._connection) as sql:
+            for product in PRODUCTS:
+                sql.execute(f"DROP TABLE IF EXISTS {_table(product)}")
+            _create_typed(sql)
+            newest = sql.execute(
+                "SELECT * EXCLUDE (seq) FROM answers WHERE seq IN"
+                " (SELECT max(seq) FROM answers GROUP BY register, product, kind, number)"
+            ).to_arrow_reader(_BATCH)
+            for batch in [pl.DataFrame(pl.from_arrow(chunk)) for chunk in newest]:
+                for (product,), rows in batch.group_by("product"):
+                    self._store_typed(str(product), typed(rows, typing[str(product)]))
+            _put_meta(sql, "columns", _columns_mark())
+
+
+def typed(answers: pl.DataFrame, make: Callable[[Sequence[str], Sequence[bytes]], pl.DataFrame]) -> pl.DataFrame:
+    """Return *answers*, the newest per number, as typed rows: not-found ones have empty columns."""
+    newest = answers.unique(["register", "kind", "number"], keep="last", maintain_order=True)
+    found = newest.filter(pl.col("status") == Status.FOUND.value)
+    columns = make(found["number"].to_list(), [text.encode() for text in found["raw"]])
+    known = found.select(*_KNOWN).hstack(columns)
+    missing = newest.filter(pl.col("status") != Status.FOUND.value).select(*_KNOWN)
+    return pl.concat([known, missing], how="diagonal")
+
+
+@contextmanager
+def open_cache(home: Home, journal: Journal, typing: Typing, notes: Callable[[str], None]) -> Iterator[Cache]:
+    """
+    Open the cache of *home* for a moment; make, repair or rebuild it first where needed.
+
+    Args:
+        home: Where it lives.
+        journal: What it is derived from.
+        typing: How each product's answers become typed columns.
+        notes: Told in a sentence when the cache was set aside, rebuilt or brought up to date.
+
+    Raises:
+        StateInUse: another run held it for more than a minute.
+        StateTooNew: it was made by a newer version.
+        StorageError: the disk is full or does not let us write.
+    """
+    with held(home.locks / "cache", seconds=_WAIT_SECONDS, what=f"the cache {home.cache}"):
+        connection = _connect(home, journal)
+        if connection is None:
+            _set_aside(home.cache, notes)
+            connection = _connect(home, journal)
+        if connection is None:
+            raise StorageError(f"the cache {home.cache} cannot be made")
+        try:
+            cache = Cache(connection)
+            if cache.is_empty and journal.absorbed():
+                notes("The cache was rebuilt from the journal; what the journal no longer keeps is asked again.")
+            if _meta(connection, "columns") != _columns_mark():
+                cache.retype(typing)
+                notes("The cache was brought up to date with this version's columns; no call was needed.")
+            yield cache
+        except duckdb.Error as error:
+            raise StorageError(f"the cache {home.cache} cannot be used: {error}") from error
+        finally:
+            connection.close()
+
+
+def _connect(home: Home, journal: Journal) -> duckdb.DuckDBPyConnection | None:
+    """Return a connection to a cache that is whole and ours, made if absent; None if what is there is neither."""
+    if home.cache.exists() and not _is_duckdb(home.cache):
+        return None
+    fresh = not home.cache.exists()
+    try:
+        connection = duckdb.connect(
+            str(home.cache),
+            config={
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "temp_directory": str(home.root / "tmp"),
+                "preserve_insertion_order": "false",
+            },
+        )
+    except duckdb.Error as error:
+        if fresh:
+            raise StorageError(f"the cache {home.cache} cannot be made: {error}") from error
+        return None
+    try:
+        if fresh:
+            home.cache.chmod(0o600)
+            _create(connection, journal.id)
+        return connection if fresh or _is_whole(connection, journal) else _closed(connection)
+    except StateTooNew:
+        connection.close()
+        raise
+    except duckdb.Error:
+        return _closed(connection)
+
+
+def _closed(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.close()
+
+
+def _is_duckdb(path: Path) -> bool:
+    """Say whether *path* is a DuckDB file: given a CSV or Parquet file DuckDB opens an empty database in memory."""
+    with path.open("rb") as file:
+        return file.read(12)[8:] == b"DUCK"
+
+
+def _is_whole(connection: duckdb.DuckDBPyConnection, journal: Journal) -> bool:
+    version = int(_meta(connection, "schema"))
+    if version > SCHEMA_VERSION:
+        raise StateTooNew(
+            f"the cache was made by a newer kvk-enrich (format {version}, this one knows {SCHEMA_VERSION}): update it"
+        )
+    ((up_to, rows),) = connection.execute("SELECT up_to, rows FROM absorbed").fetchall()
+    ((counted,),) = connection.execute("SELECT count(*) FROM answers").fetchall()
+    return _meta(connection, "journal") == journal.id and counted == rows and up_to >= journal.absorbed()
+
+
+def _set_aside(path: Path, notes: Callable[[str], None]) -> None:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    for part in (path, path.with_name(path.name + ".wal")):
+        if part.exists():
+            os.replace(part, part.with_name(f"{part.name}.quarantine-{stamp}"))
+    notes(f"The cache was damaged or not of this home; it was set aside as {path.name}.quarantine-{stamp}.")
+
+
+def _create(sql: duckdb.DuckDBPyConnection, journal_id: str) -> None:
+    with _transaction(sql):
+        sql.execute("CREATE TABLE meta (key VARCHAR, value VARCHAR)")
+        sql.execute(
+            "CREATE TABLE answers (seq BIGINT, run VARCHAR, register VARCHAR, product VARCHAR, kind VARCHAR,"
+            " number VARCHAR, status VARCHAR, reason VARCHAR, fetched_at TIMESTAMP,"
+            " raw VARCHAR USING COMPRESSION zstd)"
+        )
+        sql.execute("CREATE TABLE absorbed AS SELECT 0::BIGINT AS up_to, 0::BIGINT AS rows")
+        _create_typed(sql)
+        _put_meta(sql, "schema", str(SCHEMA_VERSION))
+        _put_meta(sql, "journal", journal_id)
+        _put_meta(sql, "columns", _columns_mark())
+    sql.execute("CHECKPOINT")
+
+
+def _create_typed(sql: duckdb.DuckDBPyConnection) -> None:
+    for product, columns in PRODUCTS.items():
+        empty = pl.DataFrame(schema=_KNOWN | schema(columns)).to_arrow()
+        sql.register("empty", empty)
+        sql.execute(f"CREATE TABLE {_table(product)} AS SELECT * FROM empty")
+        sql.unregister("empty")
+
+
+@contextmanager
+def _transaction(sql: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    sql.execute("BEGIN TRANSACTION")
+    try:
+        yield sql
+    except BaseException:
+        sql.execute("ROLLBACK")
+        raise
+    sql.execute("COMMIT")
+
+
+def _table(product: str) -> str:
+    """Return the quoted name of the typed table of *product*, which must be one of ours."""
+    if product not in PRODUCTS:
+        raise KeyError(product)
+    return f'"{product}"'
+
+
+def _meta(sql: duckdb.DuckDBPyConnection, key: str) -> str:
+    ((value,),) = sql.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchall()
+    return str(value)
+
+
+def _put_meta(sql: duckdb.DuckDBPyConnection, key: str, value: str) -> None:
+    sql.execute("DELETE FROM meta WHERE key = ?", [key])
+    sql.execute("INSERT INTO meta VALUES (?, ?)", [key, value])
+
+
+def _columns_mark() -> str:
+    text = repr({product: schema(columns) for product, columns in PRODUCTS.items()})
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _naive(moment: datetime) -> datetime:
+    """Return *moment* in UTC without its zone: DuckDB needs another package to hand zoned times over."""
+    return moment.astimezone(UTC).replace(tzinfo=None)

@@ -1,0 +1,102 @@
+"""The home folder: where journal, cache, locks and private working files live. Nobody else may read it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from kvk_enrich.errors import StateInUse, StorageError
+
+_OWNER_ONLY = 0o700
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The paths below *root*."""
+
+    root: Path
+
+    @property
+    def journal(self) -> Path:
+        """The SQLite journal."""
+        return self.root / "journal.sqlite"
+
+    @property
+    def cache(self) -> Path:
+        """The DuckDB cache."""
+        return self.root / "cache.duckdb"
+
+    @property
+    def locks(self) -> Path:
+        """One lock file per live run, and the cache's."""
+        return self.root / "locks"
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """
+        Yield a private folder for the working files of one run; it is gone afterwards.
+
+        A killed run leaves its folder behind; the next one removes folders that no process holds.
+        """
+        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self.root / "tmp"))
+        lock = FileLock(folder / ".lock")
+        lock.acquire()
+        try:
+            self._sweep(keep=folder)
+            yield folder
+        finally:
+            lock.release()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _sweep(self, keep: Path) -> None:
+        for folder in (self.root / "tmp").iterdir():
+            if folder == keep or not (folder / ".lock").exists():
+                continue
+            lock = FileLock(folder / ".lock", timeout=0)
+            try:
+                lock.acquire()
+            except Timeout:
+                continue
+            lock.release()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def open_home(root: Path) -> Home:
+    """
+    Return the home at *root*, made if absent, readable by its owner only.
+
+    Raises:
+        StorageError: the folder cannot be made, is not a folder, or belongs to somebody else.
+    """
+    home = Home(root)
+    try:
+        for folder in (root, home.locks, root / "tmp"):
+            folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+        if root.stat().st_uid != os.getuid():
+            raise StorageError(f"the home folder {root} belongs to another user; name your own with --home")
+        root.chmod(_OWNER_ONLY)
+    except OSError as error:
+        raise StorageError(
+            f"the home folder {root} cannot be used: {error.strerror}; name another with --home"
+        ) from error
+    return home
+
+
+@contextmanager
+def held(path: Path, *, seconds: float, what: str) -> Iterator[None]:
+    """
+    Hold the lock file at *path*; the kernel frees it when the process dies.
+
+    Raises:
+        StateInUse: another process still held it after *seconds*; *what* names it to the user.
+    """
+    try:
+        with FileLock(path, timeout=seconds):
+            yield
+    except Timeout:
+        raise StateInUse(f"{what} is in use by another run; try again when it has finished") from None
