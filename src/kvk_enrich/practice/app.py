@@ -78,6 +78,7 @@ class _Register:
         self._allowances: dict[str, Allowance] = {}
         self._latency = random.Random(settings.seed)
         self._answers = _answers(settings.seed)
+        published.companies(settings.seed)  # made now, not while the first caller waits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         arrived_ns = self._boot_ns()  # before all else: the log is held against the pace
@@ -197,9 +198,9 @@ def _fout(code: str, asked: str, *, status: int | None = None, headers: Mapping[
     return Response(body, codes.status_of(code) if status is None else status, headers, _JSON)
 
 
-def _gateway(status: int, key: str, *, code: str | None = None, retry_after: str | None = None) -> Response:
+def _gateway(status: int, about: str, *, code: str | None = None, retry_after: str | None = None) -> Response:
     """Return a refusal of the gateway in front of the API: JSON, but not KVK's ``fout``."""
-    body = {"status": status, "message": HTTPStatus(status).phrase, "requestId": key_mark(key)}
+    body = {"status": status, "message": HTTPStatus(status).phrase, "requestId": key_mark(about)}
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     return Response(msgspec.json.encode(body | ({"code": code} if code else {})), status, headers, _JSON)
 

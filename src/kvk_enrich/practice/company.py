@@ -13,6 +13,11 @@ VISIT: Final = "bezoekadres"
 POST: Final = "correspondentieadres"
 
 _MOST_NAMES = 6
+_SIZES = (
+    *((0, 2),) * 14,
+    *((3, 25),) * 5,
+    (26, 2_500),
+)  # fewest and most people of a branch, the common ones more often
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +212,7 @@ def _activities(dice: Dice) -> tuple[tuple[str, str], ...]:
 def _people(dice: Dice) -> int | None:
     if dice.chance(0.05):
         return None
-    return dice.between(2, 2_500) if dice.chance(0.2) else dice.between(0, 2)
+    return dice.between(*dice.pick(_SIZES))
 
 
 def _websites(dice: Dice, name: str) -> tuple[str, ...]:

@@ -1,35 +1,30 @@
 """Chance that falls the same way every time, on every machine and every version of Python."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from itertools import count
+from struct import Struct
 from typing import TypeVar
 
 T = TypeVar("T")
 
-_SPAN = 1 << 64
+_SPAN = 1 << 32
+_BLOCK = Struct("<16I")  # one digest is sixteen throws
 
 
 class Dice:
     """
-    A stream of numbers decided by its labels alone.
+    A stream of throws decided by its labels alone.
 
     Each subject throws its own dice (``Dice(seed, number, "name")``), so that a throw more for
     one subject changes nothing for another.
     """
 
-    __slots__ = ("_state",)
+    __slots__ = ("_throw",)
 
     def __init__(self, *labels: str | int) -> None:
         """Start the stream that belongs to *labels*."""
-        text = "\x1f".join(map(str, labels))
-        self._state = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
-
-    def _throw(self) -> int:
-        """Return the next 64 bits (splitmix64: three lines, and the same in every language)."""
-        self._state = (self._state + 0x9E3779B97F4A7C15) % _SPAN
-        mixed = (self._state ^ (self._state >> 30)) * 0xBF58476D1CE4E5B9 % _SPAN
-        mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB % _SPAN
-        return mixed ^ (mixed >> 31)
+        self._throw = _throws("\x1f".join(map(str, labels)).encode()).__next__
 
     def between(self, low: int, high: int) -> int:
         """Return a whole number from *low* to *high*, both included."""
@@ -43,7 +38,13 @@ class Dice:
         """Return one of *values*."""
         return values[self._throw() % len(values)]
 
-    def sample(self, values: Sequence[T], count: int) -> list[T]:
-        """Return *count* different ones of *values*, in the order drawn."""
+    def sample(self, values: Sequence[T], size: int) -> list[T]:
+        """Return *size* different ones of *values* (all, where there are fewer), in the order drawn."""
         left = list(values)
-        return [left.pop(self._throw() % len(left)) for _ in range(min(count, len(left)))]
+        return [left.pop(self._throw() % len(left)) for _ in range(min(size, len(left)))]
+
+
+def _throws(label: bytes) -> Iterator[int]:
+    """Yield 32 bits at a time, without end."""
+    for block in count():
+        yield from _BLOCK.unpack(blake2b(label, salt=block.to_bytes(16, "big")).digest())

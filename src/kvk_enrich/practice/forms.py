@@ -134,10 +134,12 @@ FORMS: Final = (
 )
 """All of them; their weights add up to 1,000."""
 
+_WEIGHT: Final = sum(form.weight for form in FORMS)
+
 
 def draw(dice: Dice) -> LegalForm:
     """Return a legal form, the common ones more often."""
-    left = dice.between(1, sum(form.weight for form in FORMS))
+    left = dice.between(1, _WEIGHT)
     for form in FORMS:
         left -= form.weight
         if left <= 0:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import Final
+from urllib.parse import urlencode
 
 from kvk_enrich.practice import answers, population, published
 from kvk_enrich.practice.answers import Json, Links, Shown
 from kvk_enrich.practice.company import Address, Branch, Company
 
-SAMPLE: Final = 1_000
+SAMPLE: Final = 300
 """Companies of the population that searches by name or address look at."""
 
 MOST_RESULTS: Final = 1_000
@@ -91,8 +92,7 @@ class Query:
     def path(self, page: int) -> str:
         """Return the path of this query at *page*, written as KVK writes it in its links."""
         own = {**self.given, "pagina": str(page), "resultatenperpagina": str(self.page_size)}
-        pairs = [f"{name}={value}" for name, value in own.items()] + [f"type={name}" for name in self.types]
-        return "/v2/zoeken?" + "&".join(pairs)
+        return "/v2/zoeken?" + urlencode([*own.items(), *(("type", name) for name in self.types)])
 
 
 def parse(parameters: Iterable[tuple[str, str]]) -> Query:
