@@ -130,7 +130,8 @@ def config_sha256(job: Job) -> str:
     """
     register = job.source
     deciding = {
-        "source": [register.name, register.base_url, register.account, register.calls_per_month, register.price_eur],
+        "source": [register.name, register.base_url, register.account, register.calls_per_month],
+        "price_eur": register.price_eur.normalize(),
         "faults": register.faults,
         "products": job.products,
         "format": job.output.suffix.lower(),
