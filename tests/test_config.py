@@ -146,6 +146,12 @@ def test_max_age_bounds_not_found_too(job):
     assert job(max_age="90d").max_age_not_found == timedelta(days=7)
 
 
+def test_a_program_may_pass_real_values(job, folder):
+    """A pipeline gives paths, durations and amounts as what they are."""
+    made = job(output=folder / "out.csv", max_runtime=timedelta(minutes=5), max_eur=Decimal("0.10"))
+    assert (made.output, made.max_runtime, made.max_calls) == (folder / "out.csv", timedelta(minutes=5), 5)
+
+
 def test_values_of_variables_are_text(job):
     """A variable can say what a file says."""
     made = job(
@@ -297,6 +303,13 @@ def test_problems_say_where_the_value_came_from(job, folder):
     origins = [line.rpartition(" (from ")[2].rstrip(")") for line in str(refused.value).splitlines()]
     assert origins == ["$KVK_ENRICH_RUN_SAMPLE", str(folder / "kvk.toml"), "--max-eur"]
     assert refused.value.exit_code is ExitCode.USAGE
+
+
+def test_a_value_in_a_sections_place_is_told_beside_a_variable_below_it(problems):
+    """A variable does not hide what is wrong with the file."""
+    assert problems("source = 3", {"KVK_ENRICH_SOURCE_KVK_WORKERS": "5"}) == [
+        "source: must be a section of its own, not a value, got 3"
+    ]
 
 
 def test_a_misspelt_variable_is_refused(problems):
