@@ -8,13 +8,13 @@ UTC, money has at least two decimals; a record that contradicts itself is a bug 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 import msgspec
 
 from kvk_enrich.model import Status
 
-SCHEMA = 1
+SCHEMA: Final = 1
 """Version of the record's shape; a change that readers could notice raises it."""
 
 
@@ -40,7 +40,7 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, counts: Mapping[str, int]) -> Self:
-        """Return the counts by outcome (keys of :class:`~kvk_enrich.model.Status`; a missing one is 0) with their total."""
+        """Return *counts* by outcome (:class:`~kvk_enrich.model.Status`; a missing one is 0) with their total."""
         by_status = {status.value: counts.get(status.value, 0) for status in Status}
         return cls(total=sum(counts.values()), **by_status)
 
@@ -130,7 +130,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     One finished run.
 
     *state* is complete when every row has its final answer, partial when some could not be asked, stopped when
-    the run ended early for *stop_reason*. *cost_eur* counts what this run paid, *saved_eur* what the numbers
+    the run ended early for *stop_reason*; *outputs* is null when it ended without writing any. *cost_eur* counts what this run paid, *saved_eur* what the numbers
     answered by the cache would have cost.
     """
 
@@ -148,7 +148,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     saved_eur: Decimal
     budget: Budget
     rate: Rate
-    outputs: Outputs
+    outputs: Outputs | None
     started_at: datetime
     finished_at: datetime
     seconds: float
@@ -159,9 +159,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
             _require_cents(amount)
         for moment in (self.started_at, self.finished_at):
             _require_utc(moment)
-        for name, rows in (("input", self.input.rows), ("enriched output", self.outputs.enriched.rows)):
-            if rows != self.rows.total:
-                raise ValueError(f"the {name} has {rows} rows, the outcomes count {self.rows.total}")
+        if self.input.rows != self.rows.total:
+            raise ValueError(f"the input has {self.input.rows} rows, the outcomes count {self.rows.total}")
+        if self.outputs is not None and self.outputs.enriched.rows != self.rows.total:
+            raise ValueError(f"the output has {self.outputs.enriched.rows} rows, the list has {self.rows.total}")
 
 
 class PlannedRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,8 @@ Every writer takes the staged list and the answers, writes one file at the path 
 from kvk_enrich.write.enriched import enriched
 from kvk_enrich.write.failed import failed
 from kvk_enrich.write.publish import check, together
+from kvk_enrich.write.report import report
 from kvk_enrich.write.settle import counts
 from kvk_enrich.write.written import Written
 
-__all__ = ["Written", "check", "counts", "enriched", "failed", "together"]
+__all__ = ["Written", "check", "counts", "enriched", "failed", "report", "together"]

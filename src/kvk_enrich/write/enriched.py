@@ -2,9 +2,9 @@
 The enriched list: every row of the input, in its order, and what the register knows of it.
 
 Row order survives neither a DuckDB join nor a streaming one unless paid for, so the list is joined in memory, slice by
-slice, and the slices are fed to one streaming sink. Measured on 2 cores, 1M rows x 300k answers (4M x 1M), 52 columns to zstd
-Parquet: this way 4.6 s (22 s); one ordered streaming join 7.5 s (29 s); in memory at once 4.0 s (31 s, and memory grows
-with the list); pyarrow's writer 6.2 s. Slices of 250k rows instead of 1M take a tenth longer and 500 MB less.
+slice, and the slices are fed to one streaming sink. Measured on 2 cores, 1M rows x 300k answers (4M x 1M), 52 columns
+to zstd Parquet: this way 4.6 s (22 s); one ordered streaming join 7.5 s (29 s); in memory at once 4.0 s (31 s, and its
+memory grows with the list); pyarrow's writer 6.2 s. Slices of 250k instead of 1M rows: a tenth longer, 500 MB less.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,9 +15,9 @@ from polars.io.plugins import register_io_source
 
 from kvk_enrich.columns import Column, schema
 from kvk_enrich.errors import StorageError
-from kvk_enrich.write.cells import as_cell, inert
+from kvk_enrich.write.cells import as_cell, fits, inert
 from kvk_enrich.write.settle import KEY, settled
-from kvk_enrich.write.written import Written, described
+from kvk_enrich.write.written import Written, described, os_errors
 
 SLICE_ROWS = 250_000
 
@@ -26,9 +26,10 @@ def enriched(staged: Path, answers: pl.DataFrame, columns: Sequence[Column], out
     """
     Write all rows of the list with *columns* added, as Parquet or CSV by the suffix of *output*.
 
-    The list's own columns come first and are untouched: a CSV written from a CSV has their very texts. So a text in them that a
-    spreadsheet would run as a formula stays as it was, in CSV too: it came with the list, and whoever joins on that column
-    later must find it again. In our own columns such texts are made inert in CSV (see :mod:`kvk_enrich.write.cells`).
+    The list's own columns come first and are untouched: a CSV written from a CSV has their very texts. So a text in
+    them that a spreadsheet would run as a formula stays as it was, in CSV too: it came with the list, and whoever
+    joins on that column later must find it again. In our own columns such texts are made inert in CSV (see
+    :mod:`kvk_enrich.write.cells`).
 
     Args:
         staged: Parquet with, in input order, ``enrich_row`` (u32 from 1), the list's own columns, ``enrich_raw``,
@@ -48,7 +49,8 @@ def enriched(staged: Path, answers: pl.DataFrame, columns: Sequence[Column], out
     if answers.select(pl.struct(*KEY).n_unique()).item() != answers.height:
         raise ValueError("a number has two answers")
     rows = pl.scan_parquet(staged).select(pl.len()).collect().item()
-    written = _SINKS[output.suffix](pl.scan_parquet(staged), answers, schema(columns), output)
+    with os_errors():
+        written = _SINKS[output.suffix](pl.scan_parquet(staged), answers, schema(columns), output)
     if written != rows:
         raise StorageError(f"{output} holds {written} of {rows} rows: the disk lost some")
     return described(output, rows)
@@ -62,14 +64,12 @@ def _parquet(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.Da
 def _csv(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.DataType], output: Path) -> int:
     # Once per answer, not once per row: of our columns only the note differs between rows of one number.
     known = [name for name in answers.columns if name in added and name not in KEY]
-    cells = answers.with_columns(as_cell(pl.col(name), added[name]).alias(name) for name in known)
+    cells = answers.with_columns(as_cell(pl.col(name), added[name]) for name in known)
     types = {name: cells.schema[name] if name in known else dtype for name, dtype in added.items()}
-    own_nested = [
-        as_cell(pl.col(name), dtype).alias(name)
-        for name, dtype in staged.collect_schema().items()
-        if dtype.is_nested()
-    ]
-    texts = staged.with_columns(inert(pl.col("enrich_note")), *own_nested)
+    own = staged.collect_schema().items()
+    texts = staged.with_columns(
+        inert(pl.col("enrich_note")), *(as_cell(pl.col(name), dtype) for name, dtype in own if not fits(dtype))
+    )
     _in_slices(texts, cells, types).sink_csv(output, maintain_order=True)
     return _count(pl.scan_csv(output, infer_schema=False))
 

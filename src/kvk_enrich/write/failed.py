@@ -8,7 +8,7 @@ from kvk_enrich.model import Status
 from kvk_enrich.reasons import REASONS
 from kvk_enrich.write.cells import as_cell, inert
 from kvk_enrich.write.settle import KEY, settled
-from kvk_enrich.write.written import Written, described
+from kvk_enrich.write.written import Written, described, os_errors
 
 _NO_ANSWER = (Status.INVALID, Status.FAILED, Status.DEFERRED)
 _VALUE_CHARACTERS = 200
@@ -35,7 +35,8 @@ def failed(staged: Path, answers: pl.DataFrame, path: Path) -> Written:
     Raises:
         OSError: It cannot be written.
     """
-    items(staged, answers).sink_csv(path, maintain_order=True)
+    with os_errors():
+        items(staged, answers).sink_csv(path, maintain_order=True)
     rows = pl.scan_csv(path, infer_schema=False).select(pl.len()).collect().item()
     return described(path, int(rows))
 

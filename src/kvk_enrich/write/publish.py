@@ -1,9 +1,10 @@
 """
 Outputs appear whole or not at all, and all of a run or none.
 
-A run writes drafts: hidden files (0600) in the folders of the outputs. When all are written they are flushed to the disk and
-renamed into place, the run record last; between the first rename and the last there is no run record, so that a machine
-which stops there leaves outputs that count as unfinished. When a step fails, the older outputs come back, byte for byte.
+A run writes drafts: hidden files (0600) in the folders of the outputs. When all are written they are flushed to the
+disk and renamed into place, the run record last; between the first rename and the last there is no run record, so that
+a machine which stops there leaves outputs that count as unfinished. When a step fails, the older outputs come back,
+byte for byte.
 
 ::
 
