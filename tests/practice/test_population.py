@@ -3,7 +3,7 @@ from itertools import islice
 
 import pytest
 
-from kvk_enrich.practice import population, published
+from kvk_enrich.practice import numbering, population, published
 from kvk_enrich.practice.forms import FORMS
 
 MANY = 4_000
@@ -52,6 +52,15 @@ def test_numbers_come_scrambled_and_with_leading_zeros():
 
     assert first != sorted(first)
     assert sum(number.startswith("0") for number in first) / 1_000 == pytest.approx(0.1, abs=0.02)
+
+
+def test_numbers_leave_out_those_that_stand_for_nothing():
+    """Where the scrambling would give one to a company, that company has no number; at the end they end."""
+    seed = next(seed for seed in range(10**4) if numbering.index_of_kvk("12345678", seed) is not None)
+    index = numbering.index_of_kvk("12345678", seed)
+
+    assert next(population.numbers(index, seed=seed)) == numbering.kvk_number(index + 1, seed)
+    assert len(list(population.numbers(numbering.SIZE - 3))) == 3
 
 
 def test_the_same_number_is_the_same_company_every_time():
@@ -176,6 +185,7 @@ def test_companies_are_found_by_their_other_numbers():
     """An RSIN and a branch number lead to the company that has them."""
     for number in islice(population.numbers(), 200):
         company = population.company(number)
+        assert company is not None
         if company.rsin is not None:
             assert population.company_by_rsin(company.rsin) == company
         for branch in company.branches:

@@ -48,6 +48,7 @@ _HEADERS: Final = (
     # on every answer, as recorded in August 2026
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"frame-ancestors 'none', default-src 'none'"),
+    (b"feature-policy", b"'none'"),
     (b"keep-alive", b"timeout=60"),
     (b"referrer-policy", b"no-referrer"),
     (b"server", b"unknown"),

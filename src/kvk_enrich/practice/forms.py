@@ -1,6 +1,8 @@
 """The legal forms of the register: how often, how spelled, and what they have."""
 
+from bisect import bisect
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from kvk_enrich.practice.dice import Dice
@@ -134,14 +136,9 @@ FORMS: Final = (
 )
 """All of them; their weights add up to 1,000."""
 
-_WEIGHT: Final = sum(form.weight for form in FORMS)
+_UP_TO: Final = tuple(accumulate(form.weight for form in FORMS))
 
 
 def draw(dice: Dice) -> LegalForm:
     """Return a legal form, the common ones more often."""
-    left = dice.between(1, _WEIGHT)
-    for form in FORMS:
-        left -= form.weight
-        if left <= 0:
-            break
-    return form
+    return FORMS[bisect(_UP_TO, dice.between(0, _UP_TO[-1] - 1))]
