@@ -1,0 +1,59 @@
+"""
+kvk-enrich: a list of Dutch KVK numbers in, what the register knows of each company out.
+
+The public API is what stands here; the recipes in ``pipelines/`` use nothing else.
+
+Example:
+    >>> from kvk_enrich import load, run
+    >>> finished = run(load({"input": "suppliers.csv", "source": "practice"}))  # doctest: +SKIP
+    >>> finished.record.rows.found  # doctest: +SKIP
+    41
+"""
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from kvk_enrich.config import Job, Source, load
+    from kvk_enrich.errors import EnrichError, ExitCode
+    from kvk_enrich.flow import Finished, Forecast, plan, run
+    from kvk_enrich.progress import Progress, shown_on
+
+_HOMES = {
+    "Job": "config",
+    "Source": "config",
+    "load": "config",
+    "EnrichError": "errors",
+    "ExitCode": "errors",
+    "Finished": "flow",
+    "Forecast": "flow",
+    "plan": "flow",
+    "run": "flow",
+    "Progress": "progress",
+    "shown_on": "progress",
+}
+
+__all__ = [
+    "EnrichError",
+    "ExitCode",
+    "Finished",
+    "Forecast",
+    "Job",
+    "Progress",
+    "Source",
+    "__version__",
+    "load",
+    "plan",
+    "run",
+    "shown_on",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used: ``kvk-enrich --help`` must not wait for polars."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -28,6 +28,7 @@ from kvk_enrich.fetch.stop import Cause, Stop
 from kvk_enrich.model import Answer, Call, Deferred, Failed, Found, Kind, NotFound, Outcome, Permit, Status
 from kvk_enrich.progress import Progress
 from kvk_enrich.registers.interface import Register
+from kvk_enrich.registers.kvk import Kvk
 from kvk_enrich.state.journal import Account, Journal, Settlement
 
 _SIGNALS: Final = {
@@ -145,7 +146,7 @@ async def ask_all(  # noqa: PLR0913 - what a run is made of
         attempt = paced(_answers_of(register), gate, breaker, recorder.record, deadline=deadline)
         ask = settled(retrying(attempt, budget, stop, backoff), stop)
         try:
-            await fan_out(feed, _freeing(ask, desk), _tally(asked, desk), stop, workers=workers)
+            await fan_out(feed, _freeing(ask, desk), _tally(asked, desk, gate), stop, workers=workers)
         finally:
             with anyio.CancelScope(shield=True):
                 await gate.close()
@@ -153,6 +154,26 @@ async def ask_all(  # noqa: PLR0913 - what a run is made of
     asked.cause, asked.seconds = stop.cause, anyio.current_time() - began
     asked.sent, asked.retries, asked.most_in_a_second = gate.sent, budget.spent, gate.most_in_a_second
     return asked
+
+
+async def probe(desk: Desk, register: Kvk) -> timedelta:
+    """
+    Make one free call, with a permit like any other.
+
+    Returns:
+        By how much the register's clock is ahead of ours.
+
+    Raises:
+        RegisterError: the call brought no answer.
+    """
+    stop = Stop()
+    breaker = Breaker(stop, Patience(), desk.progress.state)
+    gate = Gate(desk, breaker, stop, desk.clock, demand=lambda: 1)
+    async with register, gate.place() as place:
+        try:
+            return await register.probe(place.at_send)
+        finally:
+            await gate.close()
 
 
 def _answers_of(register: Register) -> Fetch:
@@ -178,14 +199,18 @@ def _freeing(
     return freeing
 
 
-def _tally(asked: Asked, desk: Desk) -> Callable[[Outcome], None]:
+def _tally(asked: Asked, desk: Desk, gate: Gate) -> Callable[[Outcome], None]:
+    told = 0
+
     def tally(outcome: Outcome) -> None:
+        nonlocal told
         match outcome:
             case Failed():
                 asked.failed.append(outcome)
             case Deferred():
                 asked.deferred.append(outcome)
-        desk.progress.advance(_STATUS[type(outcome)], spent_micro=desk.account.micro_eur)
+        desk.progress.advance(_STATUS[type(outcome)], spent_micro=(gate.sent - told) * desk.account.micro_eur)
+        told = gate.sent
 
     return tally
 

@@ -43,7 +43,7 @@ class Plan:
     What will happen to each distinct number; every number is in exactly one of the three frames.
 
     Args:
-        hits: ``kind, number``: known and fresh.
+        hits: ``kind, number, status``: known and fresh.
         asks: ``kind, number``: one call each, in first-seen order.
         deferred: ``kind, number, reason``: not asked in this run.
         price: Micro-euro per call.
@@ -79,14 +79,14 @@ def make_plan(  # noqa: PLR0913 - the inputs of the decision
 
     Args:
         numbers: ``kind, number``, distinct, in first-seen order.
-        fresh: ``kind, number``: those that need no call.
+        fresh: ``kind, number, status``: those that need no call.
         allowance: Ceilings on calls.
         price: Micro-euro per call.
         sample: Only the first so many numbers count; the rest is deferred.
         offline: Ask nothing.
     """
     chosen = numbers.head(sample) if sample is not None else numbers
-    hits = chosen.join(fresh, on=KEY, how="semi", maintain_order="left")
+    hits = chosen.join(fresh, on=KEY, how="inner", maintain_order="left")
     missing = chosen.join(fresh, on=KEY, how="anti", maintain_order="left")
     granted = 0 if offline else allowance.grants(len(missing))
     return Plan(

@@ -129,9 +129,9 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """
     One finished run.
 
-    *state* is complete when every row has its final answer, partial when some could not be asked, stopped when
-    the run ended early for *stop_reason*; *outputs* is null when it ended without writing any. *cost_eur* counts what this run paid, *saved_eur* what the numbers
-    answered by the cache would have cost.
+    *state* is complete when every row has its final answer, partial when some could not be asked, stopped
+    when the run ended early for *stop_reason*; *outputs* is null when it ended without writing any.
+    *cost_eur* counts what this run paid, *saved_eur* what the numbers answered by the cache would have cost.
     """
 
     schema: Literal[1] = SCHEMA

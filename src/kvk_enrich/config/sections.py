@@ -184,6 +184,8 @@ FLAGS: Final[Mapping[str, str]] = {
     "output": "output.file",
     "column": "input.column",
     "kind": "input.kind",
+    "encoding": "input.encoding",
+    "delimiter": "input.delimiter",
     "source": "run.source",
     "products": "run.products",
     "max_eur": "budget.max_eur",

@@ -9,6 +9,7 @@ after decompression.
 
 import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
@@ -199,3 +200,11 @@ def retry_after(response: httpx2.Response) -> float | None:
         return (until - parsedate_to_datetime(response.headers["Date"])).total_seconds()
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def ahead(response: httpx2.Response) -> timedelta:
+    """Return by how much the server's clock is ahead of ours; nothing when it does not say."""
+    try:
+        return parsedate_to_datetime(response.headers["Date"]) - datetime.now(UTC)
+    except (ValueError, KeyError):
+        return timedelta()

@@ -8,6 +8,7 @@ collected 2026-11.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -17,10 +18,13 @@ import httpx2
 import msgspec
 import polars as pl
 
-from kvk_enrich.errors import AccessRefused, Transient, Unusable
+from kvk_enrich.errors import AccessRefused, RegisterError, Transient, Unusable
 from kvk_enrich.model import Answer, Call, Found, NotFound, Secret
 from kvk_enrich.registers import _http, kvk_profile
 from kvk_enrich.registers.interface import AtSend, Reply
+
+_TEST_NUMBER: Final = "69599084"
+"""Published by KVK for testing; known or not, asking for it proves that key, address and TLS are right."""
 
 _NOT_REGISTERED: Final = {"IPD0005", "IPD0007"}
 _NOT_VALID: Final = {"IPD0004"}
@@ -82,6 +86,22 @@ class Kvk:
         )
         return Reply((read(number, response, body),), response.status_code)
 
+    async def probe(self, at_send: AtSend) -> timedelta:
+        """
+        Make one free call (Zoeken) and return by how much the register's clock is ahead of ours.
+
+        Raises:
+            RegisterError: as :meth:`fetch`.
+        """
+        response, body = await self._lanes.get(
+            f"{self._base_url}/v2/zoeken?kvkNummer={_TEST_NUMBER}&resultatenPerPagina=1",
+            accept="application/json",
+            at_send=at_send,
+        )
+        if response.status_code != HTTPStatus.OK and "IPD5200" not in kvk_profile.error_codes(body):
+            raise _refusal(response, body)
+        return _http.ahead(response)
+
     def rows(self, product: str, numbers: Sequence[str], bodies: Sequence[bytes]) -> pl.DataFrame:
         """Return the typed columns of found answers. See :class:`Register`."""
         return rows(product, numbers, bodies)
@@ -103,22 +123,26 @@ def read(number: str, response: httpx2.Response, body: bytes) -> Answer:
     if response.status_code == HTTPStatus.OK:
         return _found(number, body)
     codes = kvk_profile.error_codes(body)
-    status = response.status_code
-    if status == HTTPStatus.NOT_FOUND and _NOT_REGISTERED.intersection(codes):
+    if response.status_code == HTTPStatus.NOT_FOUND and _NOT_REGISTERED.intersection(codes):
         return NotFound(number, "not_registered", body)
-    if status == HTTPStatus.BAD_REQUEST and _NOT_VALID.intersection(codes):
+    if response.status_code == HTTPStatus.BAD_REQUEST and _NOT_VALID.intersection(codes):
         return NotFound(number, "not_valid_in_register", body)
+    raise _refusal(response, body)
+
+
+def _refusal(response: httpx2.Response, body: bytes) -> RegisterError:
+    """Return why there is no answer, named after what happens next."""
+    status, codes = response.status_code, kvk_profile.error_codes(body)
+    said = f"{status} {', '.join(codes)}".strip()
     if _LATER.intersection(codes):
-        raise Unusable("in_process", ", ".join(codes))
+        return Unusable("in_process", said)
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        raise AccessRefused("access_refused", f"the register answered {status}: key unknown, or not for this product")
+        return AccessRefused("access_refused", f"it answered {status}: key unknown, or not for this product")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Transient("rate_limited", "429", retry_after=_http.retry_after(response))
+        return Transient("rate_limited", said, retry_after=_http.retry_after(response))
     if status in _OVERLOADED:
-        raise Transient("server_error", _describe(status, codes), retry_after=_http.retry_after(response))
-    if codes:
-        raise Unusable("request_refused", _describe(status, codes))
-    raise Unusable("unexpected_answer", _describe(status, codes))
+        return Transient("server_error", said, retry_after=_http.retry_after(response))
+    return Unusable("request_refused" if codes else "unexpected_answer", said)
 
 
 def _found(number: str, body: bytes) -> Found:
@@ -131,7 +155,3 @@ def _found(number: str, body: bytes) -> Found:
     if profile.kvk_nummer != number:
         raise Unusable("wrong_company", f"the answer is about {profile.kvk_nummer}")
     return Found(number, body)
-
-
-def _describe(status: int, codes: Sequence[str]) -> str:
-    return f"{status} {', '.join(codes)}".strip()

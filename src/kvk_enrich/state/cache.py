@@ -74,12 +74,12 @@ class Cache:
             not_found_since: The same for not-found answers.
 
         Returns:
-            ``kind, number``; order not specified.
+            ``kind, number, status``; order not specified.
         """
         return self._join(
             numbers,
             f"""
-            SELECT k.kind, k.number FROM wanted w JOIN {_table(product)} k USING (kind, number)
+            SELECT k.kind, k.number, k.status FROM wanted w JOIN {_table(product)} k USING (kind, number)
             WHERE k.register = ? AND k.fetched_at >= CASE k.status WHEN 'found' THEN ? ELSE ? END
             """,
             [register, _naive(found_since), _naive(not_found_since)],

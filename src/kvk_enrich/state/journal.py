@@ -67,7 +67,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How one call went. *answer* is None when it gave none: the money is spent all the same."""
+    """How one call went. *answer* is None when it gave none to keep: the money is spent all the same."""
 
     attempt: Attempt
     product: str
@@ -107,6 +107,14 @@ class MonthUse(NamedTuple):
     month: str
     calls: int
     micro_eur: int
+
+
+class Tries(NamedTuple):
+    """The vain attempts at one number."""
+
+    number: str
+    attempts: int
+    last_tried_at: datetime
 
 
 class RunLine(NamedTuple):
@@ -198,9 +206,14 @@ class Journal:
             ).fetchone()
         return Account(ident, register, name, requests_per_second, calls_per_month, micro_eur)
 
-    def used(self, account: Account) -> int:
-        """Return the calls that count against this month: permits taken and not given back."""
-        return self._used(account.id, month_of(self._clock.now()))
+    def used(self, register: str, name: str, month: str) -> int:
+        """Return the calls of an account that count against *month*: permits taken and not given back."""
+        rows = self._rows(
+            "SELECT l.calls FROM ledger l JOIN account a ON a.id = l.account"
+            " WHERE a.register = ? AND a.name = ? AND l.month = ?",
+            (register, name, month),
+        )
+        return int(str(rows[0][0])) if rows else 0
 
     def _used(self, account: int, month: str) -> int:
         rows = self._connection.execute(
@@ -288,7 +301,7 @@ class Journal:
                     "UPDATE call SET state = ?, number = ?, sent_at = ?, seconds = ?, http_status = ?, code = ?"
                     " WHERE id = ?",
                     (
-                        "failed" if done.answer is None else "answered",
+                        "failed" if attempt.code else "answered",
                         done.number,
                         _text(attempt.sent_at),
                         attempt.seconds,
@@ -418,10 +431,12 @@ class Journal:
             (self._home.locks / run).unlink(missing_ok=True)
             lock.release()
 
-    def calls_of(self, run: str) -> dict[str, int]:
-        """Return how many calls of *run* are in each state: answered, failed, open, in_doubt."""
-        rows = self._rows("SELECT state, count(*) FROM call WHERE run = ? GROUP BY state", (run,))
-        return {str(state): int(str(count)) for state, count in rows}
+    def tries(self, run: str) -> list[Tries]:
+        """Return, for each number that a call of *run* failed for, how often it was tried and when last."""
+        rows = self._rows(
+            "SELECT number, count(*), max(sent_at) FROM call WHERE run = ? AND state = 'failed' GROUP BY number", (run,)
+        )
+        return [Tries(str(number), int(str(count)), _moment(str(last))) for number, count, last in rows]
 
     def begun(self, job: str) -> datetime | None:
         """Return when the unfinished attempt at *job* began, over all its interrupted runs; None if there is none."""

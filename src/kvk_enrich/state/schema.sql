@@ -55,7 +55,7 @@ CREATE TABLE call (
     http_status INTEGER,
     code        TEXT
 ) STRICT;
-CREATE INDEX call_open ON call (run) WHERE state = 'open';
+CREATE INDEX call_by_run ON call (run, state);
 
 -- Every answer, also after the cache has it: a second copy for as long as it is worth money.
 CREATE TABLE answer (

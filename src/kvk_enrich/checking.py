@@ -1,0 +1,61 @@
+"""Is everything in place for a run? Looked at step by step, so that the first line that is missing is the problem."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from typing import Final
+
+import anyio
+
+from kvk_enrich.asking import Desk, probe
+from kvk_enrich.clock import Clock, SystemClock
+from kvk_enrich.config import Settings, Source, source
+from kvk_enrich.progress import Progress
+from kvk_enrich.sources import open_register, register_id
+from kvk_enrich.state.home import Home, open_home
+from kvk_enrich.state.journal import open_journal
+
+_TOLERATED_SKEW: Final = timedelta(minutes=2)
+
+
+def check(settings: Settings, *, online: bool = False, clock: Clock | None = None) -> Iterator[str]:
+    """
+    Yield a sentence for each thing that is right.
+
+    Args:
+        settings: The configuration, already free of faults by itself.
+        online: Also make one free call, which counts against the month's calls like any other.
+        clock: Where the time comes from.
+
+    Raises:
+        EnrichError: the first thing that is not right.
+    """
+    register = source(settings)
+    yield f"configuration: in order; source {register.name} at {register.base_url}"
+    yield f"key: found, account {register.account}" if not register.in_process else "key: none needed"
+    home = open_home(settings.home)
+    yield f"home: {home.root} can be used"
+    if online:
+        yield from _online(register, home, clock or SystemClock())
+
+
+def _online(register: Source, home: Home, clock: Clock) -> Iterator[str]:
+    with closing(open_journal(home, clock)) as journal:
+        account = journal.account(
+            register_id(register),
+            register.account,
+            register.api_key,
+            requests_per_second=register.requests_per_second,
+            calls_per_month=register.calls_per_month,
+            micro_eur=0,
+        )
+        run = journal.begin("check", account, ceiling=1, source="config check --online")
+        try:
+            skew = anyio.run(probe, Desk(journal, account, run, clock, Progress()), open_register(register))
+        finally:
+            journal.finish(run, "complete", b"{}")
+    yield "register: answered, so key, TLS and address are right (one call, no cost)"
+    if abs(skew) > _TOLERATED_SKEW:
+        yield f"clock: differs by {abs(skew).total_seconds():.0f} s from the register's; set it right"
+    else:
+        yield "clock: agrees with the register's"

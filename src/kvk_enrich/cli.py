@@ -1,0 +1,315 @@
+"""
+The command line: arguments in, exit codes out. No decisions are made here.
+
+Data goes to files, ``--json`` to standard output, everything else to standard error. What the
+commands do is imported when one is called, so that ``--help`` answers at once.
+"""
+
+import inspect
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from kvk_enrich.errors import ConfigError, EnrichError, ExitCode
+
+if TYPE_CHECKING:
+    from kvk_enrich.flow import Finished, Forecast
+    from kvk_enrich.progress import Progress
+
+_OPTIONS: dict[str, Any] = {
+    "rich_markup_mode": None,
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "no_args_is_help": True,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+app = typer.Typer(help="Turns a list of Dutch KVK numbers into what the register knows.", **_OPTIONS)
+runs = typer.Typer(help="Past runs with state, counts and cost.", **_OPTIONS | {"no_args_is_help": False})
+config = typer.Typer(help="The configuration as it will be used, secrets masked.", **_OPTIONS)
+budget = typer.Typer(
+    help="The month's ledger per account: calls, euro, left, forecast.", **_OPTIONS | {"no_args_is_help": False}
+)
+practice = typer.Typer(help="The practice register: fictional companies, scripted faults.", **_OPTIONS)
+app.add_typer(runs, name="runs")
+app.add_typer(budget, name="budget")
+app.add_typer(config, name="config")
+app.add_typer(practice, name="practice")
+
+Home = Annotated[Path | None, typer.Option("--home", help="Folder of cache, ledger and run records.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file; flags win over it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+def _job_flags(  # noqa: PLR0913 - the flags that run and plan share, once
+    input: Annotated[Path, typer.Argument(metavar="INPUT", help="The list: .csv or .parquet.")],  # noqa: A002
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Suffix decides: .parquet, .csv. [<input>.enriched.parquet]"),
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option(help="The column that holds the numbers. [found by content]")
+    ] = None,
+    kind: Annotated[str | None, typer.Option(help="What the numbers are: auto or kvk. [auto]")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Who answers: kvk, kvk-test or practice. [kvk]")
+    ] = None,
+    products: Annotated[str | None, typer.Option(help="What to buy per company. [basisprofiel]")] = None,
+    max_eur: Annotated[str | None, typer.Option(help="Spend at most this in this run. [the month's allowance]")] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Make at most so many calls in this run.")] = None,
+    max_age: Annotated[str | None, typer.Option(help="Reuse answers younger than this. [30d]")] = None,
+    max_runtime: Annotated[str | None, typer.Option(help="Stop asking after this time, such as 90m or 2h.")] = None,
+    refresh: Annotated[bool | None, typer.Option("--refresh", help="Ask also for what is known.")] = None,
+    offline: Annotated[bool | None, typer.Option("--offline", help="Make no call.")] = None,
+    only_missing: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Only rows where this column is empty.")
+    ] = None,
+    sample: Annotated[int | None, typer.Option(help="Only the first N distinct numbers.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of a CSV, such as windows-1252. [utf-8]")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Of a CSV: comma, semicolon or tab. [found]")] = None,
+    yes: Annotated[bool | None, typer.Option("--yes", help="Do not ask before spending.")] = None,
+    config: ConfigFile = None,
+    home: Home = None,
+    json: Json = False,
+) -> None:
+    """Only its signature is used."""
+
+
+def _with_job_flags(command: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
+    """Give *command* the flags of a job as one mapping."""
+
+    def called(**flags: object) -> None:
+        command(flags)
+
+    called.__doc__ = command.__doc__
+    called.__name__ = command.__name__
+    called.__signature__ = inspect.signature(_job_flags)  # type: ignore[attr-defined]
+    called.__annotations__ = _job_flags.__annotations__
+    return called
+
+
+@app.command("run")
+@_with_job_flags
+def run_command(flags: dict[str, Any]) -> None:
+    """
+    Enrich a list. Goes on by itself where the same work was stopped before.
+
+    Exit codes: 0 done, 2 usage, 3 some rows failed, 4 a ceiling was reached, 5 key or TLS refused,
+    6 register unavailable, 7 storage, 8 state in use, 9 list refused, 130/143 stopped.
+    """
+    from kvk_enrich import flow, record
+
+    job, as_json = _job(flags)
+    with _progress(as_json) as progress:
+        finished = flow.run(job, progress=progress, confirm=_confirmed(job.yes, progress))
+    if finished is None:
+        _say("Nothing was asked, nothing was spent.")
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    if as_json:
+        sys.stdout.buffer.write(record.to_json(finished.record))
+    _tell(finished)
+    raise typer.Exit(finished.exit_code)
+
+
+@app.command("plan")
+@_with_job_flags
+def plan_command(flags: dict[str, Any]) -> None:
+    """Say what a run would do and cost. Makes no call."""
+    from kvk_enrich import flow, record
+
+    job, as_json = _job(flags, need_key=False)
+    with _progress(as_json) as progress:
+        forecast = flow.plan(job, progress=progress)
+    if as_json:
+        sys.stdout.buffer.write(record.to_json(forecast.record))
+    else:
+        _say(*_forecast_lines(forecast))
+
+
+def _job(flags: dict[str, Any], *, need_key: bool = True) -> tuple[Any, bool]:
+    from kvk_enrich.config import load
+
+    as_json = flags.pop("json")
+    config_file = flags.pop("config")
+    return load(flags, config_file=config_file, need_key=need_key), as_json
+
+
+def _confirmed(yes: bool, progress: "Progress") -> Callable[["Forecast"], bool]:  # noqa: FBT001
+    """Return how the user is asked before spending: on a terminal, and only there."""
+
+    def confirm(forecast: "Forecast") -> bool:
+        if yes or not sys.stdin.isatty() or not sys.stderr.isatty():
+            return True
+        progress.finish()
+        _say(*_forecast_lines(forecast))
+        return typer.confirm("Ask the register now?", err=True)
+
+    return confirm
+
+
+@runs.callback(invoke_without_command=True)
+def runs_default(context: typer.Context, home: Home = None, json: Json = False) -> None:
+    """List past runs, newest first."""
+    if context.invoked_subcommand is None:
+        runs_list(home, json)
+
+
+@runs.command("list")
+def runs_list(home: Home = None, json: Json = False) -> None:
+    """List past runs, newest first."""
+    from kvk_enrich import books, telling
+
+    lines = books.past_runs(_home(home))
+    _print(json, lambda: [line._asdict() for line in lines], lambda: telling.runs(lines))
+
+
+@runs.command("show")
+def runs_show(run_id: Annotated[str, typer.Argument(metavar="ID")], home: Home = None) -> None:
+    """Print the record of one run as JSON."""
+    from kvk_enrich import books
+
+    lines = books.past_runs(_home(home), run_id)
+    if not lines:
+        raise ConfigError(f"there is no run {run_id}; kvk-enrich runs list names them")
+    _print_json(lines[0].record or lines[0]._asdict())
+
+
+@budget.callback(invoke_without_command=True)
+def budget_default(context: typer.Context, home: Home = None, config: ConfigFile = None, json: Json = False) -> None:
+    """Show the month's ledger per account."""
+    if context.invoked_subcommand is None:
+        budget_show(home, config, json)
+
+
+@budget.command("show")
+def budget_show(home: Home = None, config: ConfigFile = None, json: Json = False) -> None:
+    """Show the month's ledger per account, and past months."""
+    from kvk_enrich import books, telling
+
+    lines = books.ledger(_settings(home, config))
+    _print(json, lambda: [line._asdict() for line in lines], lambda: telling.ledger(lines))
+
+
+@config.command("show")
+def config_show(home: Home = None, config: ConfigFile = None, json: Json = False) -> None:
+    """Show every setting, where it comes from, and no secret."""
+    from kvk_enrich import telling
+    from kvk_enrich.config import show
+
+    settings = show(_settings(home, config))
+    _print(json, lambda: [setting._asdict() for setting in settings], lambda: telling.settings(settings))
+
+
+@config.command("check")
+def config_check(
+    source: Annotated[str | None, typer.Option(help="Which register: kvk, kvk-test or practice. [kvk]")] = None,
+    online: Annotated[bool, typer.Option("--online", help="Make one free call: key, TLS, clock.")] = False,  # noqa: FBT002
+    home: Home = None,
+    config: ConfigFile = None,
+) -> None:
+    """Check the configuration, the key and the home folder; with --online also the register."""
+    from kvk_enrich import checking
+
+    for line in checking.check(_settings(home, config, source), online=online):
+        _say(line)
+
+
+@practice.command("serve")
+def practice_serve(  # noqa: PLR0913 - what a practice register can do
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    latency: Annotated[float, typer.Option(help="Mean seconds of an answer; 0 for none.")] = 0.5,
+    per_second: Annotated[int, typer.Option(help="More calls in any second are answered with 429.")] = 100,
+    per_month: Annotated[int, typer.Option(help="More calls in a month are answered with 429.")] = 300_000,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="What goes wrong, such as 'status=503 share=0.05' (repeatable).")
+    ] = None,
+    log: Annotated[Path | None, typer.Option(help="Append each request's time and number before answering.")] = None,
+) -> None:
+    """Serve the practice register; use it with source.practice.base_url."""
+    from kvk_enrich.practice import faults, serve
+    from kvk_enrich.practice.settings import Practice
+
+    try:
+        scripted = tuple(faults.parse(text) for text in fault or [])
+    except ValueError as error:
+        raise ConfigError(f"--fault: {error}") from None
+    settings = Practice(
+        latency_seconds=latency, requests_per_second=per_second, calls_per_month=per_month, faults=scripted, log=log
+    )
+    serve.serve(settings, host=host, port=port, on_ready=lambda url: _say(f"The practice register listens at {url}"))
+
+
+def _settings(home: Path | None, config_file: Path | None, source: str | None = None) -> Any:  # noqa: ANN401
+    from kvk_enrich.config import read
+
+    return read({"home": home, "source": source}, config_file=config_file)
+
+
+def _home(home: Path | None) -> Path:
+    return Path(_settings(home, None).home)
+
+
+def _progress(as_json: bool) -> "Progress":  # noqa: FBT001
+    from kvk_enrich.clock import SystemClock
+    from kvk_enrich.progress import shown_on
+
+    del as_json
+    return shown_on(sys.stderr, SystemClock())
+
+
+def _tell(finished: "Finished") -> None:
+    from kvk_enrich import telling
+
+    _say(*telling.finished(finished))
+
+
+def _forecast_lines(forecast: "Forecast") -> list[str]:
+    from kvk_enrich import telling
+
+    return telling.forecast(forecast)
+
+
+def _print(as_json: bool, data: Callable[[], object], lines: Callable[[], list[str]]) -> None:  # noqa: FBT001
+    if as_json:
+        _print_json(data())
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in lines()))
+
+
+def _print_json(data: object) -> None:
+    import msgspec
+
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n")
+
+
+def _say(*lines: str) -> None:
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP arrived outside the asking part of a run."""
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its exit code; errors are told as one sentence."""
+    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGHUP, _terminate)
+    try:
+        app(standalone_mode=True)
+    except EnrichError as error:
+        _say(f"kvk-enrich: {error}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+    except Terminated:
+        sys.exit(ExitCode.TERMINATED)
+    sys.exit(ExitCode.COMPLETE)

@@ -1,0 +1,460 @@
+"""
+The whole story of a run, and the only file that knows every stage.
+
+Read the list; see what each cell is; look up what is known; plan; ask for the rest; write every
+row back. Resuming is no case of its own: what was answered before is simply not in the plan.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import anyio
+import msgspec
+import polars as pl
+
+from kvk_enrich import __version__, columns, identify, readers, record, sources, write
+from kvk_enrich.asking import Asked, Desk, ask_all
+from kvk_enrich.clock import Clock, SystemClock, month_of
+from kvk_enrich.config import Job, config_sha256
+from kvk_enrich.errors import ExitCode
+from kvk_enrich.model import Kind, Status, euro, micro
+from kvk_enrich.plan import KEY, Allowance, Plan, make_plan
+from kvk_enrich.progress import Progress
+from kvk_enrich.reasons import REASONS
+from kvk_enrich.registers import kvk
+from kvk_enrich.state.cache import Cache, Typing, open_cache
+from kvk_enrich.state.home import Home, open_home
+from kvk_enrich.state.journal import HEADROOM, Journal, open_journal
+
+PRODUCT: Final = "basisprofiel"
+TYPING: Final[Typing] = {PRODUCT: kvk.rows}
+
+_STOPPED: Final = {ExitCode.ACCESS_REFUSED, ExitCode.UNAVAILABLE, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
+
+_FRAME_KEY: Final = {"kind": "enrich_kind", "number": "enrich_number"}
+_MISSING: Final = {
+    "kind": pl.String,
+    "number": pl.String,
+    "enrich_outcome": pl.String,
+    "enrich_reason": pl.String,
+    "detail": pl.String,
+    "attempts": pl.Int32,
+    "last_tried_at": pl.Datetime("us", "UTC"),
+}
+"""A number without an answer, and what was tried for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a run ended: its record, what the process says, and where the files are (none when stopped)."""
+
+    record: record.RunRecord
+    exit_code: ExitCode
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a run would do, before it does it."""
+
+    record: record.PlannedRecord
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The list as it was read: *staged* is a private Parquet file, *numbers* ``kind, number`` in first-seen order."""
+
+    snapshot: readers.Snapshot
+    staged: Path
+    column: str
+    rows: int
+    numbers: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The open state of one home, as one source uses it."""
+
+    home: Home
+    journal: Journal
+    register: str
+    clock: Clock
+    progress: Progress
+
+    @contextmanager
+    def cache(self, job: Job) -> Iterator[Cache]:
+        """Open the cache with everything the journal knows in it."""
+        with open_cache(self.home, self.journal, TYPING, self.progress.note) as cache:
+            cache.absorb(self.journal, TYPING, keep=max(job.max_age_found, job.max_age_not_found))
+            yield cache
+
+
+def run(
+    job: Job,
+    *,
+    progress: Progress | None = None,
+    confirm: Callable[[Forecast], bool] = lambda _: True,
+    clock: Clock | None = None,
+) -> Finished | None:
+    """
+    Enrich a list; go on where an earlier run of the same job was stopped.
+
+    Args:
+        job: What to do, fully decided.
+        progress: Told how it goes; silent by default.
+        confirm: Asked before the first paid call; a no ends the run with nothing changed.
+        clock: Where the time comes from.
+
+    Returns:
+        How it ended; None when *confirm* said no.
+
+    Raises:
+        EnrichError: the list was refused, the state is not usable, an output cannot be written.
+    """
+    for target in _targets(job):
+        write.check(target)
+    with _opened(job, progress or Progress(), clock or SystemClock()) as state, state.home.workspace() as folder:
+        listed = _read(job, folder, state.progress)
+        doubtful = state.journal.sweep()
+        since, plan = _planned(job, state, listed)
+        if plan.cost and not confirm(_forecast(job, state, listed, plan)):
+            return None
+        return _carried_out(job, state, listed, plan, since=since, doubtful=doubtful)
+
+
+def plan(job: Job, *, progress: Progress | None = None, clock: Clock | None = None) -> Forecast:
+    """
+    Make the decisions of a run and no call.
+
+    Raises:
+        EnrichError: as :func:`run` would.
+    """
+    with _opened(job, progress or Progress(), clock or SystemClock()) as state, state.home.workspace() as folder:
+        listed = _read(job, folder, state.progress)
+        _, made = _planned(job, state, listed)
+        return _forecast(job, state, listed, made)
+
+
+@contextmanager
+def _opened(job: Job, progress: Progress, clock: Clock) -> Iterator[_State]:
+    home = open_home(job.home)
+    journal = open_journal(home, clock)
+    try:
+        yield _State(home, journal, sources.register_id(job.source), clock, progress)
+    finally:
+        journal.close()
+
+
+# -- read and plan ------------------------------------------------------------------------------
+
+
+def _read(job: Job, folder: Path, progress: Progress) -> _Listed:
+    snapshot = readers.snapshot(job.input, folder)
+    reserved = columns.schema(columns.output(job.products))
+    rows = readers.read(
+        snapshot, encoding=job.encoding, delimiter=job.delimiter, folder=folder, reserved=reserved.keys()
+    )
+    for note in rows.notes:
+        progress.note(note)
+    named = job.column and identify.named_column(rows.columns, job.column)
+    column = named or identify.find_column(rows.frame, rows.columns)
+    identified = identify.identify(rows.frame, column, job.kind)
+    if job.only_missing is not None:
+        identified = _unselect(identified, identify.named_column(rows.columns, job.only_missing))
+    staged = folder / "staged.parquet"
+    identified.sink_parquet(staged, compression="lz4")
+    lines = pl.scan_parquet(staged)
+    return _Listed(
+        snapshot=snapshot,
+        staged=staged,
+        column=column,
+        rows=int(lines.select(pl.len()).collect().item()),
+        numbers=identify.distinct(lines).rename({ours: short for short, ours in _FRAME_KEY.items()}),
+    )
+
+
+def _unselect(identified: pl.LazyFrame, column: str) -> pl.LazyFrame:
+    """Take rows out of the job whose *column* is filled already."""
+    filled = pl.col(column).cast(pl.String).str.strip_chars().fill_null("") != ""
+    return identified.with_columns(
+        enrich_number=pl.when(~filled).then("enrich_number"),
+        enrich_kind=pl.when(~filled).then("enrich_kind"),
+        enrich_reason=pl.when(filled).then(pl.lit("not_selected")).otherwise("enrich_reason"),
+    )
+
+
+def _planned(job: Job, state: _State, listed: _Listed) -> tuple[int, Plan]:
+    """Return the newest answer that the plan knows of, and the plan."""
+    since = state.journal.newest()
+    with state.cache(job) as cache:
+        fresh = cache.fresh(
+            listed.numbers,
+            register=state.register,
+            product=PRODUCT,
+            found_since=_fresh_since(job, state, listed, job.max_age_found.total_seconds()),
+            not_found_since=_fresh_since(job, state, listed, job.max_age_not_found.total_seconds()),
+        )
+    month = month_of(state.clock.now())
+    used = state.journal.used(state.register, job.source.account, month)
+    return since, make_plan(
+        listed.numbers,
+        fresh,
+        Allowance(run=job.max_calls, month=max(0, job.source.calls_per_month - used)),
+        price=micro(job.source.price_eur),
+        sample=job.sample,
+        offline=job.offline,
+    )
+
+
+def _fresh_since(job: Job, state: _State, listed: _Listed, max_age: float) -> datetime:
+    """
+    Return the moment from which answers are fresh.
+
+    With --refresh that is the beginning of this job, counting the interrupted runs that this one
+    continues: what they paid for is not asked again.
+    """
+    now = state.clock.now()
+    if job.refresh:
+        return state.journal.begun(_job_id(job, listed)) or now
+    return datetime.fromtimestamp(now.timestamp() - max_age, tz=now.tzinfo)
+
+
+def _job_id(job: Job, listed: _Listed) -> str:
+    return hashlib.sha256(f"{listed.snapshot.sha256} {config_sha256(job)}".encode()).hexdigest()
+
+
+def _forecast(job: Job, state: _State, listed: _Listed, plan: Plan) -> Forecast:
+    budget = _budget(job, state)
+    asks = len(plan.asks)
+    rows = write.counts(listed.staged, _planned_answers(plan))
+    return Forecast(
+        record.PlannedRecord(
+            input=_input(job, listed),
+            config_sha256=config_sha256(job),
+            version=__version__,
+            rows=rows,
+            numbers=record.Numbers(distinct=plan.distinct, cached=len(plan.hits), asked=asks),
+            saved_eur=euro((rows.found + rows.not_found) * plan.price),
+            budget=budget,
+            forecast=record.Forecast(
+                calls_paid=asks if plan.price else 0,
+                calls_free=0 if plan.price else asks,
+                cost_eur=euro(plan.cost),
+                seconds=round(asks * (1 + HEADROOM) / job.source.requests_per_second, 1),
+                left_after=max(0, budget.left - asks),
+            ),
+        ),
+        plan,
+    )
+
+
+def _planned_answers(plan: Plan) -> pl.DataFrame:
+    """Return an outcome for every number as if no call were made: what would be asked counts as deferred."""
+    outcomes = pl.concat(
+        [
+            plan.hits.select(*KEY, enrich_outcome="status", enrich_reason=pl.lit(None, pl.String)),
+            plan.asks.select(*KEY, _lit(Status.DEFERRED, "enrich_outcome"), _lit("stopped", "enrich_reason")),
+            plan.deferred.select(*KEY, _lit(Status.DEFERRED, "enrich_outcome"), enrich_reason="reason"),
+        ]
+    )
+    return outcomes.rename(_FRAME_KEY)
+
+
+# -- ask ----------------------------------------------------------------------------------------
+
+
+def _carried_out(job: Job, state: _State, listed: _Listed, plan: Plan, *, since: int, doubtful: int) -> Finished:
+    account = state.journal.account(
+        state.register,
+        job.source.account,
+        job.source.api_key,
+        requests_per_second=job.source.requests_per_second,
+        calls_per_month=job.source.calls_per_month,
+        micro_eur=plan.price,
+    )
+    run_id = state.journal.begin(
+        _job_id(job, listed), account, ceiling=job.max_calls, source=str(listed.snapshot.original)
+    )
+    started_at = state.clock.now()
+    state.progress.start(len(plan.asks), len(plan.hits), plan.cost)
+    desk = Desk(state.journal, account, run_id, state.clock, state.progress)
+    asked = _asked(job, desk, plan, since)
+    answers = _answers(job, state, plan, asked, run_id)
+    finished = _Result(job, state, listed, plan, asked, run_id, started_at, doubtful, answers).finished()
+    state.journal.finish(run_id, finished.record.state, record.to_json(finished.record))
+    return finished
+
+
+def _asked(job: Job, desk: Desk, plan: Plan, since: int) -> Asked:
+    if plan.asks.is_empty():
+        return Asked()
+    return anyio.run(
+        partial(
+            ask_all,
+            desk,
+            sources.open_register(job.source),
+            plan.asks["number"].to_list(),
+            product=PRODUCT,
+            kind=Kind.KVK,
+            since=since,
+            workers=job.source.workers,
+            deadline=job.source.timeout_seconds,
+            max_runtime=job.max_runtime,
+        )
+    )
+
+
+# -- write --------------------------------------------------------------------------------------
+
+
+def _answers(job: Job, state: _State, plan: Plan, asked: Asked, run_id: str) -> pl.DataFrame:
+    """Return one line per distinct number: what the register said, or why there is no answer."""
+    missing = _without_answer(plan, asked, state.journal, run_id)
+    settled = pl.concat([plan.hits.select(KEY), plan.asks]).join(missing, on=KEY, how="anti")
+    with state.cache(job) as cache:
+        known = cache.look_up(settled, register=state.register, product=PRODUCT)
+    return pl.concat(
+        [
+            known.with_columns(_lit(job.source.name, "enrich_source"), enrich_cached=pl.col("run") != run_id)
+            .drop("run")
+            .rename({"status": "enrich_outcome", "reason": "enrich_reason", "fetched_at": "enrich_fetched_at"}),
+            missing,
+        ],
+        how="diagonal",
+    ).rename(_FRAME_KEY)
+
+
+def _without_answer(plan: Plan, asked: Asked, journal: Journal, run_id: str) -> pl.DataFrame:
+    tries = {line.number: line for line in journal.tries(run_id)} if asked.failed else {}
+    failed = [
+        (Kind.KVK.value, item.number, "failed", item.reason, item.detail, line.attempts, line.last_tried_at)
+        if (line := tries.get(item.number))
+        else (Kind.KVK.value, item.number, "failed", item.reason, item.detail, 0, None)
+        for item in asked.failed
+    ]
+    frame = pl.DataFrame(failed, schema=_MISSING, orient="row")
+    given_up = pl.DataFrame(
+        [(Kind.KVK.value, item.number, item.reason) for item in asked.deferred],
+        schema={"kind": pl.String, "number": pl.String, "reason": pl.String},
+        orient="row",
+    )
+    deferred = pl.concat([plan.deferred, given_up]).select(
+        *KEY, _lit(Status.DEFERRED, "enrich_outcome"), enrich_reason="reason"
+    )
+    return pl.concat([frame, deferred], how="diagonal")
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """Everything there is to tell at the end of a run."""
+
+    job: Job
+    state: _State
+    listed: _Listed
+    plan: Plan
+    asked: Asked
+    run_id: str
+    started_at: datetime
+    doubtful: int
+    answers: pl.DataFrame
+
+    def finished(self) -> Finished:
+        """Write the outputs, unless the run was stopped, and say how it ended."""
+        exit_code = self._exit_code()
+        cause = self.asked.cause.sentence if self.asked.cause else None
+        if exit_code in _STOPPED:
+            return Finished(self._record(exit_code, None), exit_code, cause)
+        enriched, failed, report, run_json = _targets(self.job)
+        added = columns.output(self.job.products)
+        with write.together([enriched, failed, report, run_json]) as drafts:
+            written = record.Outputs(
+                enriched=_output(enriched, write.enriched(self.listed.staged, self.answers, added, drafts[enriched])),
+                failed=_output(failed, write.failed(self.listed.staged, self.answers, drafts[failed])),
+            )
+            page = write.report(self._record(exit_code, written), self.listed.staged, self.answers, drafts[report])
+            complete = self._record(exit_code, msgspec.structs.replace(written, report=_output(report, page)))
+            drafts[run_json].write_bytes(record.to_json(complete))
+        return Finished(complete, exit_code, cause)
+
+    @property
+    def rows(self) -> record.Rows:
+        """How many rows have each outcome."""
+        return write.counts(self.listed.staged, self.answers)
+
+    def _exit_code(self) -> ExitCode:
+        if self.asked.cause is not None and self.asked.cause.exit_code != ExitCode.CEILING:
+            return self.asked.cause.exit_code
+        deferred = self.answers.filter(pl.col("enrich_outcome") == Status.DEFERRED.value)
+        if not deferred.is_empty():
+            return ExitCode.CEILING
+        return ExitCode.SOME_FAILED if self.asked.failed else ExitCode.COMPLETE
+
+    def _record(self, exit_code: ExitCode, outputs: record.Outputs | None) -> record.RunRecord:
+        plan, asked, rows = self.plan, self.asked, self.rows
+        finished_at = self.state.clock.now()
+        answered = len(plan.asks) - len(asked.failed) - len(asked.deferred)
+        return record.RunRecord(
+            run_id=self.run_id,
+            state="stopped" if exit_code in _STOPPED else "complete" if exit_code == ExitCode.COMPLETE else "partial",
+            stop_reason=asked.cause.reason if asked.cause else None,
+            input=_input(self.job, self.listed),
+            config_sha256=config_sha256(self.job),
+            version=__version__,
+            rows=rows,
+            numbers=record.Numbers(distinct=plan.distinct, cached=len(plan.hits), asked=len(plan.asks)),
+            calls=record.Calls(
+                sent=asked.sent,
+                paid=asked.sent if plan.price else 0,
+                free=0 if plan.price else asked.sent,
+                retries=asked.retries,
+                in_doubt=self.doubtful,
+            ),
+            cost_eur=euro(asked.sent * plan.price),
+            saved_eur=euro(max(0, rows.found + rows.not_found - answered) * plan.price),
+            budget=_budget(self.job, self.state),
+            rate=record.Rate(
+                limit_per_s=self.job.source.requests_per_second,
+                mean_per_s=round(asked.sent / asked.seconds, 2) if asked.seconds else 0.0,
+                max_in_any_second=asked.most_in_a_second,
+            ),
+            outputs=outputs,
+            started_at=self.started_at,
+            finished_at=finished_at,
+            seconds=round((finished_at - self.started_at).total_seconds(), 3),
+        )
+
+
+def _targets(job: Job) -> list[Path]:
+    """Return the files of a run, in the order in which they are published: the record is last."""
+    stem = job.output.with_suffix("")
+    return [job.output, *(stem.with_name(stem.name + ending) for ending in (".failed.csv", ".report.html", ".run.json"))]
+
+
+def _input(job: Job, listed: _Listed) -> record.Input:
+    return record.Input(
+        path=str(job.input), sha256=listed.snapshot.sha256, rows=listed.rows, columns=(listed.column,)
+    )
+
+
+def _output(target: Path, written: write.Written) -> record.OutputFile:
+    return record.OutputFile(path=str(target), sha256=written.sha256, rows=written.rows)
+
+
+def _budget(job: Job, state: _State) -> record.Budget:
+    month = month_of(state.clock.now())
+    used = state.journal.used(state.register, job.source.account, month)
+    limit = job.source.calls_per_month
+    return record.Budget(
+        account=job.source.account, month=month, used=used, left=max(0, limit - used), limit=limit
+    )
+
+
+def _lit(value: str, name: str) -> pl.Expr:
+    return pl.lit(value, pl.String).alias(name)

@@ -1,0 +1,140 @@
+"""What people are told: lines of text made from records, one function per occasion."""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from kvk_enrich.errors import ExitCode
+
+if TYPE_CHECKING:
+    from kvk_enrich.books import LedgerLine
+    from kvk_enrich.config import Setting
+    from kvk_enrich.flow import Finished, Forecast
+    from kvk_enrich.state.journal import RunLine
+
+_NEXT = {
+    ExitCode.SOME_FAILED: "Run the same command again to retry just the failed rows.",
+    ExitCode.CEILING: "The rest is deferred; run the same command again when there is allowance.",
+    ExitCode.ACCESS_REFUSED: "Check the key: kvk-enrich config check --online",
+    ExitCode.UNAVAILABLE: "Run the same command again when the register answers; nothing is paid twice.",
+    ExitCode.INTERRUPTED: "Run the same command again to go on; nothing is paid twice.",
+    ExitCode.TERMINATED: "Run the same command again to go on; nothing is paid twice.",
+}
+
+
+def finished(end: "Finished") -> list[str]:
+    """Return the summary of a run: counts, money, files, what to type next."""
+    record = end.record
+    rows, calls = record.rows, record.calls
+    lines = [
+        f"Run {record.run_id}: {record.state} after {_duration(record.seconds)}",
+        f"  rows    {rows.total:,}: {rows.found:,} found, {rows.not_found:,} not found, {rows.invalid:,} invalid,"
+        f" {rows.failed:,} failed, {rows.deferred:,} deferred",
+        f"  calls   {calls.sent:,} sent for EUR {_euro(record.cost_eur)}; EUR {_euro(record.saved_eur)} saved by"
+        " what was known and by asking each number once",
+    ]
+    if calls.in_doubt:
+        lines.append(
+            f"  doubt   {_count(calls.in_doubt, 'call')} of a killed run may have been paid without an answer"
+        )
+    if end.cause:
+        lines.append(f"  stop    {end.cause}")
+    if record.outputs is not None:
+        files = [record.outputs.enriched, record.outputs.failed, record.outputs.report]
+        lines += [f"  file    {file.path}{_rows(file.rows)}" for file in files if file is not None]
+    if end.exit_code in _NEXT:
+        lines.append(_NEXT[end.exit_code])
+    return lines
+
+
+def forecast(planned: "Forecast") -> list[str]:
+    """Return what a run would do, in euro and minutes."""
+    record = planned.record
+    rows, numbers, ahead = record.rows, record.numbers, record.forecast
+    deferred = len(planned.plan.deferred)
+    lines = [
+        f"{record.input.path}: {_count(rows.total, 'row')}, numbers in column {record.input.columns[0]!r}",
+        f"  {_count(numbers.distinct, 'distinct number')}: {numbers.cached:,} known, {numbers.asked:,} to ask"
+        + (f", {deferred:,} deferred" if deferred else ""),
+        f"  {_count(rows.invalid, 'row')} without a usable number",
+        f"  cost EUR {_euro(ahead.cost_eur)}, about {_duration(ahead.seconds)} of asking",
+        f"  account {record.budget.account}: {record.budget.left:,} of {record.budget.limit:,} calls left in"
+        f" {record.budget.month}, {ahead.left_after:,} after this run",
+    ]
+    if deferred:
+        reasons = planned.plan.deferred["reason"].value_counts(sort=True).rows()
+        lines.append("  deferred because: " + ", ".join(f"{reason} ({count:,})" for reason, count in reasons))
+    return lines
+
+
+def runs(lines: Sequence["RunLine"]) -> list[str]:
+    """Return past runs as a table."""
+    if not lines:
+        return ["No run yet."]
+    table = [
+        (
+            line.id,
+            line.state,
+            line.started_at[:16].replace("T", " "),
+            f"{line.calls:,}",
+            str((line.record or {}).get("cost_eur", "")),
+            line.input,
+        )
+        for line in lines
+    ]
+    return _table(("run", "state", "started (UTC)", "calls", "EUR", "list"), table)
+
+
+def ledger(lines: Sequence["LedgerLine"]) -> list[str]:
+    """Return the use per account and month as a table, as the register's own portal shows it per key."""
+    if not lines:
+        return ["Nothing was spent yet."]
+    table = [
+        (
+            line.month,
+            line.register,
+            line.account,
+            f"{line.calls:,}",
+            "" if line.left is None else f"{line.left:,}",
+            _euro(line.calls_eur),
+            _euro(line.fee_eur),
+            _euro(line.total_eur),
+            "" if line.forecast_eur is None else _euro(line.forecast_eur),
+        )
+        for line in lines
+    ]
+    return _table(
+        ("month", "register", "account", "calls", "left", "EUR calls", "EUR fee", "EUR total", "EUR by month's end"),
+        table,
+    )
+
+
+def settings(lines: Iterable["Setting"]) -> list[str]:
+    """Return settings as a table."""
+    return _table(("key", "value", "from"), [(line.key, line.value, line.origin) for line in lines])
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[place]) for row in (head, *rows)) for place in range(len(head))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
+    ]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _rows(rows: int | None) -> str:
+    return "" if rows is None else f" ({_count(rows, 'row')})"
+
+
+def _euro(amount: Decimal) -> str:
+    return f"{amount:,.2f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:  # noqa: PLR2004 - seconds of a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s"
