@@ -58,6 +58,7 @@ def test_numbers_leave_out_those_that_stand_for_nothing():
     """Where the scrambling would give one to a company, that company has no number; at the end they end."""
     seed = next(seed for seed in range(10**4) if numbering.index_of_kvk("12345678", seed) is not None)
     index = numbering.index_of_kvk("12345678", seed)
+    assert index is not None
 
     assert next(population.numbers(index, seed=seed)) == numbering.kvk_number(index + 1, seed)
     assert len(list(population.numbers(numbering.SIZE - 3))) == 3
