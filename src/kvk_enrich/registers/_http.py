@@ -60,7 +60,10 @@ class InProcess(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Announce the sending, then let the app answer."""
         await request.extensions["trace"]("in_process.send_request_headers.started", {})
-        return await self._inner.handle_async_request(request)
+        try:
+            return await self._inner.handle_async_request(request)
+        except ConnectionResetError as error:
+            raise httpx2.ReadError("the app broke the connection") from error
 
 
 class Lanes:
