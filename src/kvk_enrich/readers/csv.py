@@ -1,0 +1,161 @@
+"""
+Text lists: comma, semicolon or tab between the cells, everything kept as text.
+
+The list is parsed once, into Parquet in the run's folder: so every fault shows before anything
+is paid, and later stages can take slices of any size from anywhere.
+"""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from kvk_enrich.errors import ConfigError, InputRefused, StorageError
+from kvk_enrich.readers.encodings import as_utf8
+from kvk_enrich.readers.faults import first_fault
+from kvk_enrich.readers.rows import ROW, Rows, refuse_names
+from kvk_enrich.readers.snapshots import Snapshot, create
+
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+_NO_DELIMITER: Final = "\x1c"
+"""Between the cells of a list with one column: a character that no list holds."""
+
+_HEAD_BYTES: Final = 1 << 20
+_HEAD_RECORDS: Final = 50
+_ROWS_PER_GROUP: Final = 100_000
+_SEP_LINE = re.compile('\ufeff?"?sep=(.)"?\r?\n', re.IGNORECASE)
+_DATA_IN_HEADER = re.compile("[0-9]{7,12}")
+
+
+def read_csv(taken: Snapshot, *, folder: Path, encoding: str, delimiter: str | None, reserved: Collection[str]) -> Rows:
+    """Return the rows of a text file; see :func:`kvk_enrich.readers.read`."""
+    text = as_utf8(taken.path, taken.original, encoding, folder)
+    head = _head(text.path)
+    notes = list(text.notes)
+    sep_line = _SEP_LINE.match(head)
+    if sep_line:
+        head = head[sep_line.end() :]
+        notes.append(f"The first line says what parts the cells ({_spoken(sep_line[1])}); it is not a row.")
+    separator = _given(delimiter) or (sep_line[1] if sep_line else None)
+    if separator is None:
+        separator = _found(head, taken.original)
+        notes.append(
+            f"Cells are parted by {_spoken(separator)}." if separator != _NO_DELIMITER else "The list has one column."
+        )
+    header = _header(head, separator, taken.original)
+    columns = _columns(header, taken.original)
+    refuse_names(taken.original, columns, reserved)
+    if columns != header:
+        notes.append("Columns without a name were named by their place: column_2 is the second.")
+    parsed = _parsed(text.path, taken.original, separator, columns, folder, skip=1 if sep_line else 0)
+    return Rows(pl.scan_parquet(parsed, glob=False), columns, notes)
+
+
+def _head(path: Path) -> str:
+    """Return the first lines, whole ones unless a single line is longer than the limit."""
+    with path.open("rb") as source:
+        head = source.read(_HEAD_BYTES)
+    if len(head) == _HEAD_BYTES and b"\n" in head:
+        head = head[: head.rindex(b"\n") + 1]
+    return head.decode("utf-8", "ignore").removeprefix("\ufeff")
+
+
+def _given(delimiter: str | None) -> str | None:
+    if delimiter is None:
+        return None
+    separator = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
+    if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
+        raise ConfigError(f"input.delimiter: {delimiter!r} is not one ASCII character (a tab may be written as tab)")
+    return separator
+
+
+def _found(head: str, original: Path) -> str:
+    """Return the delimiter that makes the first records as wide as the header."""
+    records = {delimiter: _records(head, delimiter) for delimiter in _DELIMITERS}
+    splitting = [delimiter for delimiter, rows in records.items() if rows and len(rows[0]) > 1]
+    if not splitting:
+        # Rows may be wider than a header of one name: then the delimiter shows in most of them.
+        wide = [d for d, rows in records.items() if sum(len(row) > 1 for row in rows[1:]) * 2 > len(rows)]
+        return wide[0] if len(wide) == 1 else _NO_DELIMITER
+    if len(splitting) == 1:
+        return splitting[0]
+    even = [d for d in splitting if all(len(row) == len(records[d][0]) for row in records[d])]
+    if len(even) == 1:
+        return even[0]
+    raise InputRefused(
+        f"{original}: cells could be parted by {' or '.join(_spoken(d) for d in splitting)}. "
+        f"Say which with --delimiter, such as --delimiter '{splitting[0] if splitting[0] != chr(9) else 'tab'}'."
+    )
+
+
+def _records(head: str, delimiter: str) -> list[list[str]]:
+    """Return the first records that are not blank, the header first; as far as they can be read."""
+    records: list[list[str]] = []
+    try:
+        for record in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter):
+            if record:
+                records.append(record)
+            if len(records) == _HEAD_RECORDS:
+                break
+    except csv.Error:  # a cell beyond the module's limit
+        pass
+    return records
+
+
+def _header(head: str, separator: str, original: Path) -> list[str]:
+    records = _records(head, separator)
+    if not records:
+        raise InputRefused(f"{original} has no header line: there is nothing but blank lines.")
+    numbers = [name for name in records[0] if _DATA_IN_HEADER.fullmatch(name.strip())]
+    if numbers:
+        raise InputRefused(
+            f"{original}: the first line holds {numbers[0]}, so it looks like data. Put a header line above it."
+        )
+    return records[0]
+
+
+def _columns(header: list[str], original: Path) -> list[str]:
+    """Return the header, with names for unnamed columns where there are several of them."""
+    unnamed = header.count("") > 1
+    columns = [name or f"column_{place}" if unnamed else name for place, name in enumerate(header, 1)]
+    twice = [name for name, times in Counter(columns).items() if times > 1]
+    if twice:
+        raise InputRefused(
+            f"{original}: several columns are called {', '.join(repr(name) for name in twice)}. Give each a name of its own."
+        )
+    return columns
+
+
+def _parsed(path: Path, original: Path, separator: str, columns: list[str], folder: Path, *, skip: int) -> Path:
+    parsed = folder / "list.parquet"
+    fault: Exception | None = None
+    try:
+        create(parsed).close()
+        scan = pl.scan_csv(
+            path,
+            separator=separator,
+            infer_schema=False,
+            glob=False,
+            skip_lines=skip,
+            row_index_name=ROW,
+            row_index_offset=1,
+        )
+        found = scan.collect_schema().names()[1:]
+        if len(found) == len(columns):
+            named = scan.rename(dict(zip(found, columns, strict=True)))
+            named.sink_parquet(parsed, compression="lz4", row_group_size=_ROWS_PER_GROUP)
+            return parsed
+    except OSError as error:
+        raise StorageError(f"{parsed} cannot be written: {error}.") from error
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        fault = error
+    raise InputRefused(f"{original}: {first_fault(path, separator, len(columns), skip)}") from fault
+
+
+def _spoken(delimiter: str) -> str:
+    return _DELIMITERS.get(delimiter, f"character {delimiter!r}")

@@ -1,0 +1,67 @@
+"""
+Where a text list is malformed.
+
+polars says that a file cannot be parsed, not in which line; so a file that it refused is gone
+through once more, by patterns over the mapped bytes. Good files never come here.
+"""
+
+import mmap
+import re
+from pathlib import Path
+
+_QUOTED = rb'"(?:[^"]|"")*+"'
+
+
+def first_fault(path: Path, separator: str, width: int, skip: int) -> str:
+    """
+    Return a sentence about the first record that is no record of *width* cells or fewer.
+
+    Args:
+        path: A UTF-8 file.
+        separator: The character between cells.
+        width: Cells in the header.
+        skip: Lines above the header (0 or 1).
+    """
+    part = re.escape(separator.encode())
+    # A quote inside a cell that does not begin with one is harmless as a pair; so it is suspected
+    # only when nothing else is wrong.
+    any_text = rb'(?:%b|(?!")[^%b\n]*+)' % (_QUOTED, part)
+    in_pairs = rb'(?:%b|(?!")(?:[^"%b\n]|"[^"\n]*+")*+)' % (_QUOTED, part)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        start = content.find(b"\n") + 1 if skip else 0
+        at = _first_bad(content, any_text, part, width, start)
+        if at is not None:
+            return f"line {_line(path, at)} {_trouble(content, any_text, part, width, at)}"
+        at = _first_bad(content, in_pairs, part, width, start)
+        if at is not None:
+            return f"line {_line(path, at)} has a quotation mark inside a cell. Put the cell in quotes and double the mark."
+    return "it is not a table of cells."
+
+
+def _first_bad(content: mmap.mmap, cell: bytes, part: bytes, width: int, start: int) -> int | None:
+    """Return the offset of the first bad record, None if all are good."""
+    record = b"%b(?:%b%b){0,%d}+" % (cell, part, cell, width - 1)
+    good = re.compile(rb"(?:%b\r?\n)*+" % record).match(content, start)
+    at = good.end() if good else start
+    return None if re.compile(rb"%b\Z" % record).match(content, at) else at
+
+
+def _trouble(content: mmap.mmap, cell: bytes, part: bytes, width: int, at: int) -> str:
+    cells = re.compile(rb"%b(?:%b%b)*+" % (cell, part, cell)).match(content, at)
+    end = cells.end() if cells else at
+    if cells and content[end : end + 1] in (b"", b"\r", b"\n"):
+        found = len(re.findall(rb"(?:\A|%b)%b" % (part, cell), cells[0]))
+        return f"has {found} cells, the header has {width}. Put a cell that contains the delimiter in quotes, or see --delimiter."
+    if cells is None or content[end : end + 1] == re.sub(rb"\\(.)", rb"\1", part):
+        return "opens a quote that is never closed."
+    return "has text after a closing quote. Double the quotation marks inside a cell."
+
+
+def _line(path: Path, offset: int) -> int:
+    lines = 1
+    with path.open("rb") as file:
+        while offset:
+            chunk = file.read(min(offset, 1 << 20))
+            offset -= len(chunk)
+            lines += chunk.count(b"\n")
+    return lines
