@@ -102,10 +102,13 @@ def test_lines_say_what_was_done_spent_and_waited_for():
     }
 
 
-def test_lines_come_by_themselves():
-    """A run that only waits still writes a line."""
+@pytest.mark.parametrize("finished_before", [False, True])
+def test_lines_come_by_themselves(finished_before):
+    """A run that only waits still writes a line, also when a question was asked before it began."""
     stream = io.StringIO()
     progress = Lines(stream, Moved(), every_seconds=0.001)
+    if finished_before:
+        progress.finish()
     progress.start(1, 0, 0)
     limit = time.monotonic() + 10
     while stream.getvalue().count("\n") < 3 and time.monotonic() < limit:

@@ -147,6 +147,7 @@ class Lines(_Counted):
         """Take the plan and write a first line."""
         super().start(total_calls, cached, expected_micro)
         self._line()
+        self._ended.clear()
         self._thread = Thread(target=self._write, name="progress", daemon=True)
         self._thread.start()
 
