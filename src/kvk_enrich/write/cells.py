@@ -22,9 +22,9 @@ def as_cell(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """
     Return *value* as a CSV writer can take it, inert where it is text.
 
-    Lists are joined with ``; ``; structs become their fields but the flags, joined by a space (an activity: code and
-    description); bytes become hex digits; times are ISO 8601 in UTC with Z. Numbers, dates and booleans stay as they
-    are.
+    Lists are joined with ``; ``; structs become their fields but the flags, joined by a space (an activity:
+    code and description); bytes become hex digits; times and durations are ISO 8601 in UTC with Z. Numbers,
+    dates and booleans stay as they are.
     """
     if isinstance(dtype, pl.Datetime):
         return value.dt.strftime(_TIME)
@@ -33,7 +33,7 @@ def as_cell(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 def fits(dtype: pl.DataType) -> bool:
     """Return whether a CSV writer takes values of *dtype* as they are."""
-    return not dtype.is_nested() and dtype != pl.Binary()
+    return not dtype.is_nested() and not isinstance(dtype, pl.Binary | pl.Duration)
 
 
 def _text(value: pl.Expr, dtype: pl.datatypes.DataTypeClass | pl.DataType) -> pl.Expr:
@@ -46,6 +46,8 @@ def _text(value: pl.Expr, dtype: pl.datatypes.DataTypeClass | pl.DataType) -> pl
             return _text(value.arr.to_list(), pl.List(inner))
         case pl.Binary():
             return value.bin.encode("hex")
+        case pl.Duration():
+            return value.dt.to_string("iso")
         case pl.List(inner=inner):
             return value.list.eval(_text(pl.element(), inner)).list.join("; ", ignore_nulls=True)
         case _:

@@ -64,12 +64,11 @@ def _parquet(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.Da
 def _csv(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.DataType], output: Path) -> int:
     # Once per answer, not once per row: of our columns only the note differs between rows of one number.
     known = [name for name in answers.columns if name in added and name not in KEY]
-    cells = answers.with_columns(as_cell(pl.col(name), added[name]) for name in known)
+    cells = answers.with_columns(as_cell(pl.col(name), added[name]).alias(name) for name in known)
     types = {name: cells.schema[name] if name in known else dtype for name, dtype in added.items()}
-    own = staged.collect_schema().items()
-    texts = staged.with_columns(
-        inert(pl.col("enrich_note")), *(as_cell(pl.col(name), dtype) for name, dtype in own if not fits(dtype))
-    )
+    own = {name: dtype for name, dtype in staged.collect_schema().items() if not fits(dtype)}
+    spelled_out = [as_cell(pl.col(name), dtype).alias(name) for name, dtype in own.items()]
+    texts = staged.with_columns(inert(pl.col("enrich_note")), *spelled_out)
     _in_slices(texts, cells, types).sink_csv(output, maintain_order=True)
     return _count(pl.scan_csv(output, infer_schema=False))
 

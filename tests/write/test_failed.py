@@ -1,0 +1,124 @@
+"""The failed-items report, read back with the standard library."""
+
+import csv
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kvk_enrich import write
+from kvk_enrich.record import Rows
+
+HEADER = "row,value,number,kind,outcome,reason,detail,what_to_do,retryable,attempts,last_tried_at"
+
+Mixed = tuple[Path, pl.DataFrame]
+Make = Callable[..., Path]
+Answer = Callable[..., pl.DataFrame]
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Return the lines of a CSV as the standard library sees them."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_one_line_per_row_without_answer(mixed: Mixed, tmp_path: Path) -> None:
+    """Invalid, failed and deferred rows are listed in input order; not found and left-out rows are not."""
+    path = tmp_path / "out.failed.csv"
+
+    written = write.failed(*mixed, path)
+
+    assert [(row["row"], row["outcome"], row["reason"]) for row in read_csv(path)] == [
+        ("2", "invalid", "placeholder"),
+        ("5", "failed", "timeout"),
+        ("6", "deferred", "month_ceiling"),
+    ]
+    assert (written.path, written.rows) == (path, 3)
+
+
+def test_a_line_tells_what_happened_and_what_to_do(mixed: Mixed, tmp_path: Path) -> None:
+    """A line names value, number, reason, what was seen, what to do, and how often it was tried."""
+    write.failed(*mixed, tmp_path / "out.failed.csv")
+
+    assert read_csv(tmp_path / "out.failed.csv")[1] == {
+        "row": "5",
+        "value": "10000003",
+        "number": "10000003",
+        "kind": "kvk",
+        "outcome": "failed",
+        "reason": "timeout",
+        "detail": "The register did not answer in time. After 20 s.",
+        "what_to_do": "Run the same command again: only what is missing is asked.",
+        "retryable": "yes",
+        "attempts": "4",
+        "last_tried_at": "2026-11-21T10:30:15.250Z",
+    }
+
+
+def test_header_alone_when_all_is_answered(stage: Make, answered: Answer, tmp_path: Path) -> None:
+    """Without failed items the report is its header."""
+    path = tmp_path / "out.failed.csv"
+
+    written = write.failed(stage([{"number": "10000001"}]), answered({"enrich_number": "10000001"}), path)
+
+    assert (path.read_text(), written.rows) == (HEADER + "\n", 0)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(value=st.text(st.characters(codec="utf-8"), max_size=260) | st.sampled_from(["=1+1", "\t=a", "\r\n@b", "－1"]))  # noqa: RUF001
+def test_any_value_is_told_and_inert(stage: Make, answered: Answer, tmp_path: Path, value: str) -> None:
+    """Whatever stood in the cell comes back cut at 200 characters, and runs nowhere."""
+    write.failed(stage([{"raw": value, "reason": "not_a_number"}]), answered(), tmp_path / "out.failed.csv")
+
+    (row,) = read_csv(tmp_path / "out.failed.csv")
+    assert not row["value"].startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"))  # noqa: RUF001
+    assert row["value"].replace("'", "") == value[:200].replace("'", "")
+
+
+def test_counts_add_up(mixed: Mixed) -> None:
+    """Each row is counted once, under its outcome."""
+    assert write.counts(*mixed) == Rows(total=7, found=2, not_found=1, invalid=1, failed=1, deferred=2)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(
+    rows=st.lists(st.sampled_from(["found", "not_found", "invalid", "failed", "deferred"]), max_size=30),
+)
+def test_counts_agree_with_the_files(stage: Make, answered: Answer, tmp_path: Path, rows: list[str]) -> None:
+    """Record, enriched list and failed items tell the same numbers for any list."""
+    reasons = {"found": None, "not_found": "not_registered", "failed": "timeout", "deferred": "stopped"}
+    number = {outcome: f"1000000{digit}" for digit, outcome in enumerate(reasons)}
+    lines = [
+        {"enrich_number": number[outcome], "enrich_outcome": outcome, "enrich_reason": reason}
+        for outcome, reason in reasons.items()
+    ]
+    staged = stage(
+        [{"raw": "x", "reason": "not_a_number"} if each == "invalid" else {"number": number[each]} for each in rows]
+    )
+
+    counted = write.counts(staged, answered(*lines))
+    listed = write.failed(staged, answered(*lines), tmp_path / "out.failed.csv")
+
+    assert counted == Rows.of({outcome: rows.count(outcome) for outcome in set(rows)})
+    assert listed.rows == counted.invalid + counted.failed + counted.deferred
+
+
+def test_a_long_report_takes_no_time(tmp_path: Path, answered: Answer) -> None:
+    """A hundred thousand failed rows are written in bulk, not one by one."""
+    rows = 100_000
+    pl.select(
+        enrich_row=pl.int_range(1, rows + 1, dtype=pl.UInt32),
+        enrich_raw=pl.lit("=cell"),
+        enrich_number=pl.lit(None, pl.String),
+        enrich_kind=pl.lit(None, pl.String),
+        enrich_reason=pl.lit("not_a_number"),
+    ).write_parquet(tmp_path / "staged.parquet")
+    begun = time.process_time()
+
+    written = write.failed(tmp_path / "staged.parquet", answered(), tmp_path / "out.failed.csv")
+
+    assert written.rows == rows
+    assert time.process_time() - begun < 5
