@@ -2,8 +2,8 @@
 The warm run as one would write it by hand: read, join, write, and nothing else.
 
 The bar of the warm-run benchmark: kvk-enrich may take twice its time and one and a half times its memory.
-Numbers are taken for KVK numbers after their other characters are dropped; there are no reasons, no report, no
-check of any kind.
+What is left of the column ``kvk`` without its other characters is taken for a KVK number; there are no reasons,
+no report, no check of any kind. The output has the rows in the order of the list.
 
     python by_hand.py LIST.csv CACHE.duckdb OUTPUT.parquet
 """
