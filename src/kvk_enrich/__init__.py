@@ -10,6 +10,7 @@ Example:
     41
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
@@ -54,6 +55,4 @@ def __getattr__(name: str) -> object:
     """Import a public name when it is first used: ``kvk-enrich --help`` must not wait for polars."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -22,7 +22,7 @@ from kvk_enrich.fetch.breaker import Breaker, Patience
 from kvk_enrich.fetch.fanout import fan_out
 from kvk_enrich.fetch.feed import Claimed, Feed
 from kvk_enrich.fetch.gate import Gate, Leased
-from kvk_enrich.fetch.policies import Backoff, Done, Fetch, RetryBudget, paced, retrying, settled
+from kvk_enrich.fetch.policies import Backoff, Done, Fetch, RetryBudget, paced, quiet_retries, retrying, settled
 from kvk_enrich.fetch.recorder import Recorder
 from kvk_enrich.fetch.stop import Cause, Stop
 from kvk_enrich.model import Answer, Call, Deferred, Failed, Found, Kind, NotFound, Outcome, Permit, Status
@@ -45,10 +45,15 @@ _STATUS: Final[dict[type[Outcome], Status]] = {
 }
 
 
+_PATIENCE: Final = Patience()
+_BACKOFF: Final = Backoff()
+
+
 @dataclass(slots=True)
 class Asked:
-    """What came of asking: the numbers without an answer, and the figures of the run record."""
+    """What came of asking, number by number (those not reached before a stop are in none), and the record's figures."""
 
+    answered: list[str] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
     deferred: list[Deferred] = field(default_factory=list)
     sent: int = 0
@@ -84,7 +89,9 @@ class Desk:
             [
                 Settlement(each.attempt, each.call.product, each.call.kind, number, answer)
                 for each in done
-                for number, answer in zip(each.call.numbers, each.answers or [None] * len(each.call.numbers), strict=True)
+                for number, answer in zip(
+                    each.call.numbers, each.answers or [None] * len(each.call.numbers), strict=True
+                )
             ],
         )
 
@@ -100,7 +107,7 @@ class Desk:
         return claim
 
 
-async def ask_all(  # noqa: PLR0913 - what a run is made of
+async def ask_all(
     desk: Desk,
     register: Register,
     numbers: Sequence[str],
@@ -111,8 +118,8 @@ async def ask_all(  # noqa: PLR0913 - what a run is made of
     workers: int,
     deadline: float,
     max_runtime: timedelta | None,
-    patience: Patience = Patience(),
-    backoff: Backoff = Backoff(),
+    patience: Patience = _PATIENCE,
+    backoff: Backoff = _BACKOFF,
 ) -> Asked:
     """
     Ask *register* for *numbers*, in their order, until all are settled or a stop is requested.
@@ -146,11 +153,13 @@ async def ask_all(  # noqa: PLR0913 - what a run is made of
         attempt = paced(_answers_of(register), gate, breaker, recorder.record, deadline=deadline)
         ask = settled(retrying(attempt, budget, stop, backoff), stop)
         try:
-            await fan_out(feed, _freeing(ask, desk), _tally(asked, desk, gate), stop, workers=workers)
+            with quiet_retries():
+                await fan_out(feed, _freeing(ask, desk), _tally(asked, desk, gate), stop, workers=workers)
         finally:
             with anyio.CancelScope(shield=True):
                 await gate.close()
         watch.cancel_scope.cancel()
+    asked.answered += feed.answered
     asked.cause, asked.seconds = stop.cause, anyio.current_time() - began
     asked.sent, asked.retries, asked.most_in_a_second = gate.sent, budget.spent, gate.most_in_a_second
     return asked
@@ -205,6 +214,8 @@ def _tally(asked: Asked, desk: Desk, gate: Gate) -> Callable[[Outcome], None]:
     def tally(outcome: Outcome) -> None:
         nonlocal told
         match outcome:
+            case Found() | NotFound():
+                asked.answered.append(outcome.number)
             case Failed():
                 asked.failed.append(outcome)
             case Deferred():

@@ -8,7 +8,7 @@ commands do is imported when one is called, so that ``--help`` answers at once.
 import inspect
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -45,19 +45,17 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file; 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
-def _job_flags(  # noqa: PLR0913 - the flags that run and plan share, once
+def _job_flags(
     input: Annotated[Path, typer.Argument(metavar="INPUT", help="The list: .csv or .parquet.")],  # noqa: A002
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Suffix decides: .parquet, .csv. [<input>.enriched.parquet]"),
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Suffix decides: .parquet, .csv. [<input>.enriched.parquet]"
+        ),
     ] = None,
-    column: Annotated[
-        str | None, typer.Option(help="The column that holds the numbers. [found by content]")
-    ] = None,
+    column: Annotated[str | None, typer.Option(help="The column that holds the numbers. [found by content]")] = None,
     kind: Annotated[str | None, typer.Option(help="What the numbers are: auto or kvk. [auto]")] = None,
-    source: Annotated[
-        str | None, typer.Option(help="Who answers: kvk, kvk-test or practice. [kvk]")
-    ] = None,
+    source: Annotated[str | None, typer.Option(help="Who answers: kvk, kvk-test or practice. [kvk]")] = None,
     products: Annotated[str | None, typer.Option(help="What to buy per company. [basisprofiel]")] = None,
     max_eur: Annotated[str | None, typer.Option(help="Spend at most this in this run. [the month's allowance]")] = None,
     max_calls: Annotated[int | None, typer.Option(help="Make at most so many calls in this run.")] = None,
@@ -138,7 +136,7 @@ def _job(flags: dict[str, Any], *, need_key: bool = True) -> tuple[Any, bool]:
     return load(flags, config_file=config_file, need_key=need_key), as_json
 
 
-def _confirmed(yes: bool, progress: "Progress") -> Callable[["Forecast"], bool]:  # noqa: FBT001
+def _confirmed(yes: bool, progress: "Progress") -> Callable[["Forecast"], bool]:
     """Return how the user is asked before spending: on a terminal, and only there."""
 
     def confirm(forecast: "Forecast") -> bool:
@@ -207,7 +205,7 @@ def config_show(home: Home = None, config: ConfigFile = None, json: Json = False
 @config.command("check")
 def config_check(
     source: Annotated[str | None, typer.Option(help="Which register: kvk, kvk-test or practice. [kvk]")] = None,
-    online: Annotated[bool, typer.Option("--online", help="Make one free call: key, TLS, clock.")] = False,  # noqa: FBT002
+    online: Annotated[bool, typer.Option("--online", help="Make one free call: key, TLS, clock.")] = False,
     home: Home = None,
     config: ConfigFile = None,
 ) -> None:
@@ -219,7 +217,7 @@ def config_check(
 
 
 @practice.command("serve")
-def practice_serve(  # noqa: PLR0913 - what a practice register can do
+def practice_serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
     latency: Annotated[float, typer.Option(help="Mean seconds of an answer; 0 for none.")] = 0.5,
@@ -244,7 +242,7 @@ def practice_serve(  # noqa: PLR0913 - what a practice register can do
     serve.serve(settings, host=host, port=port, on_ready=lambda url: _say(f"The practice register listens at {url}"))
 
 
-def _settings(home: Path | None, config_file: Path | None, source: str | None = None) -> Any:  # noqa: ANN401
+def _settings(home: Path | None, config_file: Path | None, source: str | None = None) -> Any:
     from kvk_enrich.config import read
 
     return read({"home": home, "source": source}, config_file=config_file)
@@ -254,7 +252,7 @@ def _home(home: Path | None) -> Path:
     return Path(_settings(home, None).home)
 
 
-def _progress(as_json: bool) -> "Progress":  # noqa: FBT001
+def _progress(as_json: bool) -> "Progress":
     from kvk_enrich.clock import SystemClock
     from kvk_enrich.progress import shown_on
 
@@ -274,7 +272,7 @@ def _forecast_lines(forecast: "Forecast") -> list[str]:
     return telling.forecast(forecast)
 
 
-def _print(as_json: bool, data: Callable[[], object], lines: Callable[[], list[str]]) -> None:  # noqa: FBT001
+def _print(as_json: bool, data: Callable[[], object], lines: Callable[[], list[str]]) -> None:
     if as_json:
         _print_json(data())
     else:

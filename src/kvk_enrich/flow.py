@@ -26,28 +26,27 @@ from kvk_enrich.errors import ExitCode
 from kvk_enrich.model import Kind, Status, euro, micro
 from kvk_enrich.plan import KEY, Allowance, Plan, make_plan
 from kvk_enrich.progress import Progress
-from kvk_enrich.reasons import REASONS
-from kvk_enrich.registers import kvk
+from kvk_enrich.registers import kvk_profile
 from kvk_enrich.state.cache import Cache, Typing, open_cache
 from kvk_enrich.state.home import Home, open_home
 from kvk_enrich.state.journal import HEADROOM, Journal, open_journal
 
 PRODUCT: Final = "basisprofiel"
-TYPING: Final[Typing] = {PRODUCT: kvk.rows}
+TYPING: Final[Typing] = {PRODUCT: kvk_profile.rows}
 
 _STOPPED: Final = {ExitCode.ACCESS_REFUSED, ExitCode.UNAVAILABLE, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
 
 _FRAME_KEY: Final = {"kind": "enrich_kind", "number": "enrich_number"}
-_MISSING: Final = {
-    "kind": pl.String,
-    "number": pl.String,
-    "enrich_outcome": pl.String,
-    "enrich_reason": pl.String,
-    "detail": pl.String,
-    "attempts": pl.Int32,
+_FAILED: Final[dict[str, pl.DataType]] = {
+    "kind": pl.String(),
+    "number": pl.String(),
+    "enrich_outcome": pl.String(),
+    "enrich_reason": pl.String(),
+    "detail": pl.String(),
+    "attempts": pl.Int32(),
     "last_tried_at": pl.Datetime("us", "UTC"),
 }
-"""A number without an answer, and what was tried for it."""
+"""A number that got no answer, and what was tried for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +282,8 @@ def _carried_out(job: Job, state: _State, listed: _Listed, plan: Plan, *, since:
         _job_id(job, listed), account, ceiling=job.max_calls, source=str(listed.snapshot.original)
     )
     started_at = state.clock.now()
-    state.progress.start(len(plan.asks), len(plan.hits), plan.cost)
+    if not plan.asks.is_empty():
+        state.progress.start(len(plan.asks), len(plan.hits), plan.cost)
     desk = Desk(state.journal, account, run_id, state.clock, state.progress)
     asked = _asked(job, desk, plan, since)
     answers = _answers(job, state, plan, asked, run_id)
@@ -316,39 +316,43 @@ def _asked(job: Job, desk: Desk, plan: Plan, since: int) -> Asked:
 
 def _answers(job: Job, state: _State, plan: Plan, asked: Asked, run_id: str) -> pl.DataFrame:
     """Return one line per distinct number: what the register said, or why there is no answer."""
-    missing = _without_answer(plan, asked, state.journal, run_id)
-    settled = pl.concat([plan.hits.select(KEY), plan.asks]).join(missing, on=KEY, how="anti")
+    answered = plan.asks.filter(pl.col("number").is_in(asked.answered))
     with state.cache(job) as cache:
-        known = cache.look_up(settled, register=state.register, product=PRODUCT)
+        known = cache.look_up(pl.concat([plan.hits.select(KEY), answered]), register=state.register, product=PRODUCT)
     return pl.concat(
         [
             known.with_columns(_lit(job.source.name, "enrich_source"), enrich_cached=pl.col("run") != run_id)
             .drop("run")
             .rename({"status": "enrich_outcome", "reason": "enrich_reason", "fetched_at": "enrich_fetched_at"}),
-            missing,
+            _failed(asked, state.journal, run_id),
+            _deferred(plan, asked),
         ],
         how="diagonal",
     ).rename(_FRAME_KEY)
 
 
-def _without_answer(plan: Plan, asked: Asked, journal: Journal, run_id: str) -> pl.DataFrame:
-    tries = {line.number: line for line in journal.tries(run_id)} if asked.failed else {}
-    failed = [
-        (Kind.KVK.value, item.number, "failed", item.reason, item.detail, line.attempts, line.last_tried_at)
-        if (line := tries.get(item.number))
-        else (Kind.KVK.value, item.number, "failed", item.reason, item.detail, 0, None)
-        for item in asked.failed
-    ]
-    frame = pl.DataFrame(failed, schema=_MISSING, orient="row")
-    given_up = pl.DataFrame(
-        [(Kind.KVK.value, item.number, item.reason) for item in asked.deferred],
-        schema={"kind": pl.String, "number": pl.String, "reason": pl.String},
+def _failed(asked: Asked, journal: Journal, run_id: str) -> pl.DataFrame:
+    tries = {line.number: line[1:] for line in journal.tries(run_id)} if asked.failed else {}
+    return pl.DataFrame(
+        [
+            (Kind.KVK, item.number, Status.FAILED, item.reason, item.detail, *tries.get(item.number, (0, None)))
+            for item in asked.failed
+        ],
+        schema=_FAILED,
         orient="row",
     )
-    deferred = pl.concat([plan.deferred, given_up]).select(
+
+
+def _deferred(plan: Plan, asked: Asked) -> pl.DataFrame:
+    """Return the numbers not asked: by plan, given up when the run was stopped, or not reached before it was."""
+    met = [*asked.answered, *(item.number for item in asked.failed), *(item.number for item in asked.deferred)]
+    unmet = plan.asks.filter(~pl.col("number").is_in(met))["number"]
+    reason = asked.cause.reason if asked.cause else "stopped"
+    given_up = [(item.number, item.reason) for item in asked.deferred] + [(number, reason) for number in unmet]
+    frame = pl.DataFrame(given_up, schema={"number": pl.String, "reason": pl.String}, orient="row")
+    return pl.concat([plan.deferred, frame.select(_lit(Kind.KVK, "kind"), "number", "reason")]).select(
         *KEY, _lit(Status.DEFERRED, "enrich_outcome"), enrich_reason="reason"
     )
-    return pl.concat([frame, deferred], how="diagonal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,7 +403,6 @@ class _Result:
     def _record(self, exit_code: ExitCode, outputs: record.Outputs | None) -> record.RunRecord:
         plan, asked, rows = self.plan, self.asked, self.rows
         finished_at = self.state.clock.now()
-        answered = len(plan.asks) - len(asked.failed) - len(asked.deferred)
         return record.RunRecord(
             run_id=self.run_id,
             state="stopped" if exit_code in _STOPPED else "complete" if exit_code == ExitCode.COMPLETE else "partial",
@@ -417,7 +420,7 @@ class _Result:
                 in_doubt=self.doubtful,
             ),
             cost_eur=euro(asked.sent * plan.price),
-            saved_eur=euro(max(0, rows.found + rows.not_found - answered) * plan.price),
+            saved_eur=euro(max(0, rows.found + rows.not_found - len(asked.answered)) * plan.price),
             budget=_budget(self.job, self.state),
             rate=record.Rate(
                 limit_per_s=self.job.source.requests_per_second,
@@ -434,13 +437,14 @@ class _Result:
 def _targets(job: Job) -> list[Path]:
     """Return the files of a run, in the order in which they are published: the record is last."""
     stem = job.output.with_suffix("")
-    return [job.output, *(stem.with_name(stem.name + ending) for ending in (".failed.csv", ".report.html", ".run.json"))]
+    return [
+        job.output,
+        *(stem.with_name(stem.name + ending) for ending in (".failed.csv", ".report.html", ".run.json")),
+    ]
 
 
 def _input(job: Job, listed: _Listed) -> record.Input:
-    return record.Input(
-        path=str(job.input), sha256=listed.snapshot.sha256, rows=listed.rows, columns=(listed.column,)
-    )
+    return record.Input(path=str(job.input), sha256=listed.snapshot.sha256, rows=listed.rows, columns=(listed.column,))
 
 
 def _output(target: Path, written: write.Written) -> record.OutputFile:
@@ -451,9 +455,7 @@ def _budget(job: Job, state: _State) -> record.Budget:
     month = month_of(state.clock.now())
     used = state.journal.used(state.register, job.source.account, month)
     limit = job.source.calls_per_month
-    return record.Budget(
-        account=job.source.account, month=month, used=used, left=max(0, limit - used), limit=limit
-    )
+    return record.Budget(account=job.source.account, month=month, used=used, left=max(0, limit - used), limit=limit)
 
 
 def _lit(value: str, name: str) -> pl.Expr:

@@ -65,7 +65,7 @@ class Plan:
         return len(self.asks) * self.price
 
 
-def make_plan(  # noqa: PLR0913 - the inputs of the decision
+def make_plan(
     numbers: pl.DataFrame,
     fresh: pl.DataFrame,
     allowance: Allowance,

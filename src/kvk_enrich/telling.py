@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from kvk_enrich.books import LedgerLine
     from kvk_enrich.config import Setting
     from kvk_enrich.flow import Finished, Forecast
+    from kvk_enrich.record import Rows
     from kvk_enrich.state.journal import RunLine
 
 _NEXT = {
@@ -28,15 +29,12 @@ def finished(end: "Finished") -> list[str]:
     rows, calls = record.rows, record.calls
     lines = [
         f"Run {record.run_id}: {record.state} after {_duration(record.seconds)}",
-        f"  rows    {rows.total:,}: {rows.found:,} found, {rows.not_found:,} not found, {rows.invalid:,} invalid,"
-        f" {rows.failed:,} failed, {rows.deferred:,} deferred",
-        f"  calls   {calls.sent:,} sent for EUR {_euro(record.cost_eur)}; EUR {_euro(record.saved_eur)} saved by"
-        " what was known and by asking each number once",
+        f"  rows    {rows.total:,}: {_outcomes(rows)}",
+        f"  calls   {calls.sent:,} sent for EUR {_euro(record.cost_eur)}",
+        f"  saved   EUR {_euro(record.saved_eur)} by what was known and by asking each number once",
     ]
     if calls.in_doubt:
-        lines.append(
-            f"  doubt   {_count(calls.in_doubt, 'call')} of a killed run may have been paid without an answer"
-        )
+        lines.append(f"  doubt   {_count(calls.in_doubt, 'call')} of a killed run may have been paid without an answer")
     if end.cause:
         lines.append(f"  stop    {end.cause}")
     if record.outputs is not None:
@@ -50,7 +48,7 @@ def finished(end: "Finished") -> list[str]:
 def forecast(planned: "Forecast") -> list[str]:
     """Return what a run would do, in euro and minutes."""
     record = planned.record
-    rows, numbers, ahead = record.rows, record.numbers, record.forecast
+    rows, numbers, ahead, budget = record.rows, record.numbers, record.forecast, record.budget
     deferred = len(planned.plan.deferred)
     lines = [
         f"{record.input.path}: {_count(rows.total, 'row')}, numbers in column {record.input.columns[0]!r}",
@@ -58,8 +56,8 @@ def forecast(planned: "Forecast") -> list[str]:
         + (f", {deferred:,} deferred" if deferred else ""),
         f"  {_count(rows.invalid, 'row')} without a usable number",
         f"  cost EUR {_euro(ahead.cost_eur)}, about {_duration(ahead.seconds)} of asking",
-        f"  account {record.budget.account}: {record.budget.left:,} of {record.budget.limit:,} calls left in"
-        f" {record.budget.month}, {ahead.left_after:,} after this run",
+        f"  account {budget.account}: {budget.left:,} of {budget.limit:,} calls left in {budget.month}",
+        f"  after this run {ahead.left_after:,} calls",
     ]
     if deferred:
         reasons = planned.plan.deferred["reason"].value_counts(sort=True).rows()
@@ -112,6 +110,12 @@ def ledger(lines: Sequence["LedgerLine"]) -> list[str]:
 def settings(lines: Iterable["Setting"]) -> list[str]:
     """Return settings as a table."""
     return _table(("key", "value", "from"), [(line.key, line.value, line.origin) for line in lines])
+
+
+def _outcomes(rows: "Rows") -> str:
+    counts = (rows.found, rows.not_found, rows.invalid, rows.failed, rows.deferred)
+    names = ("found", "not found", "invalid", "failed", "deferred")
+    return ", ".join(f"{count:,} {name}" for count, name in zip(counts, names, strict=True))
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

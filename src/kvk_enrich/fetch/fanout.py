@@ -13,20 +13,18 @@ _RAMP_SECONDS: Final = 0.02
 """Workers start this far apart: a hundred TLS handshakes at once would hold the loop."""
 
 
+Ask = Callable[[Call], Awaitable[tuple[Outcome, ...]]]
+
+
 async def fan_out(
-    feed: AsyncIterator[Call],
-    ask: Callable[[Call], Awaitable[tuple[Outcome, ...]]],
-    on_outcome: Callable[[Outcome], None],
-    stop: Stop,
-    *,
-    workers: int,
+    feed: AsyncIterator[Call], ask: Ask, on_outcome: Callable[[Outcome], None], stop: Stop, *, workers: int
 ) -> None:
     """
     Ask for every call of *feed*.
 
     Calls go one at a time until one was answered: a wrong key, a wrong address or a register
-    that is away costs a call or two, not a hundred. A stop ends the feeding; calls under way are received. Outcomes arrive in the order
-    of the answers.
+    that is away costs a call or two, not a hundred. A stop ends the feeding; calls under way
+    are received. Outcomes arrive in the order of the answers.
 
     Args:
         feed: The calls; asked for the next one only when a worker is free.
@@ -35,39 +33,47 @@ async def fan_out(
         stop: Looked at before each call.
         workers: Calls under way at most.
     """
-    taking = anyio.Lock()
-    exhausted = answered = False
-
-    async def next_call() -> Call | None:
-        nonlocal exhausted
-        async with taking:
-            if exhausted or stop.requested:
-                return None
-            call = await anext(feed, None)
-            exhausted = call is None
-            return call
-
-    async def step() -> bool:
-        nonlocal answered
-        call = await next_call()
-        if call is None:
-            return False
-        for outcome in await ask(call):
-            answered |= isinstance(outcome, Found | NotFound)
-            on_outcome(outcome)
-        return True
-
-    async def work() -> None:
-        while await step():
-            pass
-
-    while not answered:
-        if not await step():
+    desk = _Shared(feed, ask, on_outcome, stop)
+    while not desk.answered:
+        if not await desk.step():
             return
     ramp = AsyncLimiter(1, _RAMP_SECONDS)
     async with anyio.create_task_group() as group:
         for _ in range(workers):
             async with ramp:
-                if exhausted or stop.requested:
+                if desk.is_done:
                     break
-                group.start_soon(work)
+                group.start_soon(desk.work)
+
+
+class _Shared:
+    """What the workers share: the feed, and whether there is more to do."""
+
+    def __init__(self, feed: AsyncIterator[Call], ask: Ask, on_outcome: Callable[[Outcome], None], stop: Stop) -> None:
+        self._feed = feed
+        self._ask = ask
+        self._on_outcome = on_outcome
+        self._stop = stop
+        self._taking = anyio.Lock()
+        self._exhausted = False
+        self.answered = False
+
+    @property
+    def is_done(self) -> bool:
+        return self._exhausted or self._stop.requested
+
+    async def work(self) -> None:
+        while await self.step():
+            pass
+
+    async def step(self) -> bool:
+        """Take one call and see it through; False when there is none."""
+        async with self._taking:
+            call = None if self.is_done else await anext(self._feed, None)
+            self._exhausted |= call is None
+        if call is None:
+            return False
+        for outcome in await self._ask(call):
+            self.answered |= isinstance(outcome, Found | NotFound)
+            self._on_outcome(outcome)
+        return True

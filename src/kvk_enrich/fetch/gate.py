@@ -69,9 +69,7 @@ class TurnedAway(EnrichError):
 class Gate:
     """Hands one permit to each call at the moment of sending. One per run."""
 
-    def __init__(
-        self, permits: Permits, breaker: Breaker, stop: Stop, clock: Clock, demand: Callable[[], int]
-    ) -> None:
+    def __init__(self, permits: Permits, breaker: Breaker, stop: Stop, clock: Clock, demand: Callable[[], int]) -> None:
         """
         Begin with no lease.
 
@@ -111,12 +109,13 @@ class Gate:
             permit = await self._next()
             try:
                 await anyio.sleep(max(0, permit.slot_ns - self._clock.boot_ns()) / _SECOND_NS)
-                now = self._clock.boot_ns()
-                if self._stop.requested or self._breaker.is_open:
-                    raise TurnedAway
-            except BaseException:
+            except anyio.get_cancelled_exc_class():
                 self._unused.append(permit)
                 raise
+            if self._stop.requested or self._breaker.is_open:
+                self._unused.append(permit)
+                raise TurnedAway
+            now = self._clock.boot_ns()
             if now - permit.slot_ns <= TOLERANCE_NS:
                 self._count(now)
                 return permit

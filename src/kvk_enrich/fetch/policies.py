@@ -6,7 +6,8 @@ own permit; recording sits with pacing, so that each attempt is in the journal b
 else happens.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,7 +43,7 @@ Fetch = Callable[[Call, Callable[[], Awaitable[None]]], Awaitable[tuple[tuple[An
 Ask = Callable[[Call], Awaitable[tuple[Answer, ...]]]
 
 
-def paced(  # noqa: PLR0913 - what a call passes on its way
+def paced(
     fetch: Fetch,
     gate: Gate,
     breaker: Breaker,
@@ -88,7 +89,7 @@ async def _within(deadline: float, fetch: Fetch, call: Call, place: Place) -> tu
     raise Transient("timeout", f"no complete answer within {deadline:g} s")
 
 
-async def _recorded(  # noqa: PLR0913 - the parts of one line in the journal
+async def _recorded(
     record: Callable[[Done], Awaitable[None]],
     call: Call,
     place: Place,
@@ -124,6 +125,17 @@ class Backoff:
     initial: float = 0.5
     longest: float = 10.0
     jitter: float = 1.0
+
+
+@contextmanager
+def quiet_retries() -> Iterator[None]:
+    """Keep stamina from printing each retry on standard output: progress and journal tell of them."""
+    hooks = stamina.instrumentation.get_on_retry_hooks()
+    stamina.instrumentation.set_on_retry_hooks(())
+    try:
+        yield
+    finally:
+        stamina.instrumentation.set_on_retry_hooks(hooks)
 
 
 def retrying(ask: Ask, budget: RetryBudget, stop: Stop, backoff: Backoff) -> Ask:

@@ -25,7 +25,7 @@ class Cause:
     sentence: str
 
 
-class Halted(Exception):  # noqa: N818 - not an error: the answer to "may I start?" is no
+class Halted(Exception):
     """No call is started any more."""
 
 

@@ -44,7 +44,7 @@ class KeyHeader(httpx2.Auth):
         self._header = header
         self._key = key
 
-    def auth_flow(self, request: httpx2.Request) -> Any:  # noqa: ANN401 - httpx2's own type
+    def auth_flow(self, request: httpx2.Request) -> Any:
         """Add the key."""
         request.headers[self._header] = self._key.reveal()
         yield request
@@ -173,7 +173,7 @@ def translated(error: httpx2.HTTPError, *, sent: bool) -> RegisterError:
         if _is_tls(error):
             return AccessRefused(
                 "access_refused",
-                "the server's certificate is not trusted; behind an inspecting proxy, name its authority with ca_bundle",
+                "the server's certificate is not trusted; behind an inspecting proxy name its authority with ca_bundle",
             )
         return NotSent("unreachable", type(error).__name__)
     if isinstance(error, httpx2.TimeoutException):

@@ -5,8 +5,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-import polars as pl
-
 from kvk_enrich.model import Answer, Call
 
 AtSend = Callable[[], Awaitable[None]]
@@ -51,8 +49,4 @@ class Register(AbstractAsyncContextManager["Register"], Protocol):
             Unusable: what came back says nothing about the number.
             AccessRefused: key or TLS refused.
         """
-        ...
-
-    def rows(self, product: str, numbers: Sequence[str], bodies: Sequence[bytes]) -> pl.DataFrame:
-        """Return the *product*'s columns (kvk_enrich.columns) of found answers, one line per body, in order."""
         ...

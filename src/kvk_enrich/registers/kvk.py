@@ -16,7 +16,6 @@ from typing import Final, Self
 
 import httpx2
 import msgspec
-import polars as pl
 
 from kvk_enrich.errors import AccessRefused, RegisterError, Transient, Unusable
 from kvk_enrich.model import Answer, Call, Found, NotFound, Secret
@@ -101,14 +100,6 @@ class Kvk:
         if response.status_code != HTTPStatus.OK and "IPD5200" not in kvk_profile.error_codes(body):
             raise _refusal(response, body)
         return _http.ahead(response)
-
-    def rows(self, product: str, numbers: Sequence[str], bodies: Sequence[bytes]) -> pl.DataFrame:
-        """Return the typed columns of found answers. See :class:`Register`."""
-        return rows(product, numbers, bodies)
-
-
-def rows(_product: str, _numbers: Sequence[str], bodies: Sequence[bytes]) -> pl.DataFrame:
-    return kvk_profile.rows(bodies)
 
 
 def read(number: str, response: httpx2.Response, body: bytes) -> Answer:

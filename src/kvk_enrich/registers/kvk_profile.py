@@ -8,35 +8,35 @@ zeros for unknown parts; legal entities without a branch carry their addresses u
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import polars as pl
+from msgspec import Struct
 
 from kvk_enrich.columns import BASISPROFIEL, schema
 
 _DATE_DIGITS: Final = 8
 
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""A number that our columns can hold; any other is refused on receipt, not when it is too late."""
 
-class Struct(msgspec.Struct, frozen=True, rename="camel"):
-    """Base of the register's objects: unknown fields are passed over."""
 
-
-class Registratie(Struct):
+class Registratie(Struct, frozen=True, rename="camel"):
     """When it began and ended."""
 
     datum_aanvang: str | None = None
     datum_einde: str | None = None
 
 
-class Handelsnaam(Struct):
+class Handelsnaam(Struct, frozen=True, rename="camel"):
     """A trade name with its place."""
 
     naam: str | None = None
-    volgorde: int = 0
+    volgorde: Whole = 0
 
 
-class Activiteit(Struct):
+class Activiteit(Struct, frozen=True, rename="camel"):
     """One SBI activity."""
 
     sbi_code: str | None = None
@@ -44,19 +44,19 @@ class Activiteit(Struct):
     ind_hoofdactiviteit: str | None = None
 
 
-class Adres(Struct):
+class Adres(Struct, frozen=True, rename="camel"):
     """An address, Dutch or foreign."""
 
     type: str | None = None
     ind_afgeschermd: str | None = None
     volledig_adres: str | None = None
     straatnaam: str | None = None
-    huisnummer: int | None = None
+    huisnummer: Whole | None = None
     huisletter: str | None = None
     huisnummer_toevoeging: str | None = None
     toevoeging_adres: str | None = None
     postcode: str | None = None
-    postbusnummer: int | None = None
+    postbusnummer: Whole | None = None
     plaats: str | None = None
     straat_huisnummer: str | None = None
     postcode_woonplaats: str | None = None
@@ -64,7 +64,7 @@ class Adres(Struct):
     land: str | None = None
 
 
-class Hoofdvestiging(Struct):
+class Hoofdvestiging(Struct, frozen=True, rename="camel"):
     """The main branch, in its short form."""
 
     vestigingsnummer: str | None = None
@@ -72,7 +72,7 @@ class Hoofdvestiging(Struct):
     websites: tuple[str, ...] = ()
 
 
-class Eigenaar(Struct):
+class Eigenaar(Struct, frozen=True, rename="camel"):
     """The owner: legal form and RSIN, and the addresses where there is no branch."""
 
     rsin: str | None = None
@@ -83,14 +83,14 @@ class Eigenaar(Struct):
     websites: tuple[str, ...] = ()
 
 
-class Embedded(Struct):
+class Embedded(Struct, frozen=True, rename="camel"):
     """What the profile carries along."""
 
     hoofdvestiging: Hoofdvestiging | None = None
     eigenaar: Eigenaar | None = None
 
 
-class Basisprofiel(msgspec.Struct, frozen=True):
+class Basisprofiel(Struct, frozen=True):
     """One company. Only kvkNummer and naam are always there."""
 
     kvk_nummer: str = msgspec.field(name="kvkNummer")
@@ -98,7 +98,7 @@ class Basisprofiel(msgspec.Struct, frozen=True):
     ind_non_mailing: str | None = msgspec.field(default=None, name="indNonMailing")
     formele_registratiedatum: str | None = msgspec.field(default=None, name="formeleRegistratiedatum")
     materiele_registratie: Registratie = msgspec.field(default_factory=Registratie, name="materieleRegistratie")
-    totaal_werkzame_personen: int | None = msgspec.field(default=None, name="totaalWerkzamePersonen")
+    totaal_werkzame_personen: Whole | None = msgspec.field(default=None, name="totaalWerkzamePersonen")
     statutaire_naam: str | None = msgspec.field(default=None, name="statutaireNaam")
     handelsnamen: tuple[Handelsnaam, ...] = ()
     sbi_activiteiten: tuple[Activiteit, ...] = msgspec.field(default=(), name="sbiActiviteiten")
@@ -109,8 +109,18 @@ _decoder = msgspec.json.Decoder(Basisprofiel, strict=False)
 
 
 def decode(body: bytes) -> Basisprofiel:
-    """Return *body* as a profile. Raises msgspec.DecodeError (also for wrong types) if it is none."""
-    return _decoder.decode(body)
+    """
+    Return *body* as a profile, if all of it is text and all of it fits our columns.
+
+    What passes here is kept and read again by every later run, so nothing may pass that is
+    unreadable then: bytes that are no UTF-8 are refused also where no field of ours is.
+
+    Raises:
+        msgspec.DecodeError: it is no JSON, or no profile, or a field has the wrong type.
+        UnicodeDecodeError: it is not UTF-8.
+        RecursionError: it is nested thousands deep.
+    """
+    return _decoder.decode(body.decode())
 
 
 def rows(bodies: Sequence[bytes]) -> pl.DataFrame:
@@ -125,36 +135,37 @@ def _row(profile: Basisprofiel) -> tuple[object, ...]:
     addresses = branch.adressen + owner.adressen
     main = next((activity for activity in profile.sbi_activiteiten if _flag(activity.ind_hoofdactiviteit)), None)
     registration = profile.materiele_registratie
-    end = registration.datum_einde or owner.datum_uitschrijving
+    start, end = _text(registration.datum_aanvang), _text(registration.datum_einde) or _text(owner.datum_uitschrijving)
+    registered = _text(profile.formele_registratiedatum)
     return (
         profile.kvk_nummer,
-        owner.rsin,
-        branch.vestigingsnummer,
+        _text(owner.rsin),
+        _text(branch.vestigingsnummer),
         _text(profile.naam),
         _text(profile.statutaire_naam),
-        [name.naam for name in sorted(profile.handelsnamen, key=lambda name: name.volgorde) if name.naam],
+        [text for name in sorted(profile.handelsnamen, key=lambda name: name.volgorde) if (text := _text(name.naam))],
         _text(owner.rechtsvorm),
         _text(owner.uitgebreide_rechtsvorm),
         end is None,
-        _date(registration.datum_aanvang),
-        registration.datum_aanvang,
+        _date(start),
+        start,
         _date(end),
         end,
-        _date(profile.formele_registratiedatum),
-        profile.formele_registratiedatum,
+        _date(registered),
+        registered,
         profile.totaal_werkzame_personen,
-        main.sbi_code if main else None,
+        _text(main.sbi_code) if main else None,
         _text(main.sbi_omschrijving) if main else None,
         [
             {
-                "code": activity.sbi_code,
+                "code": _text(activity.sbi_code),
                 "description": _text(activity.sbi_omschrijving),
                 "main": _flag(activity.ind_hoofdactiviteit),
             }
             for activity in profile.sbi_activiteiten
         ],
         _flag(profile.ind_non_mailing),
-        any(_flag(address.ind_afgeschermd) for address in addresses) if addresses else None,
+        _any(_flag(address.ind_afgeschermd) for address in addresses),
         *_address(addresses, "bezoekadres"),
         *_address(addresses, "correspondentieadres"),
         _post_box(addresses),
@@ -188,6 +199,12 @@ def _text(value: str | int | None) -> str | None:
 
 def _flag(value: str | None) -> bool | None:
     return {"ja": True, "nee": False}.get(value.lower()) if value else None
+
+
+def _any(flags: Iterable[bool | None]) -> bool | None:
+    """Return whether one of *flags* is set; None if none of them is known."""
+    known = [flag for flag in flags if flag is not None]
+    return any(known) if known else None
 
 
 def _date(value: str | None) -> date | None:

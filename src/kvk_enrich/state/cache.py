@@ -9,7 +9,6 @@ open; a cache that is damaged, lost or not ours is set aside and rebuilt from th
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -29,8 +28,8 @@ SCHEMA_VERSION: Final = 1
 _WAIT_SECONDS: Final = 60
 _BATCH: Final = 20_000
 
-Typing = Mapping[str, Callable[[Sequence[str], Sequence[bytes]], pl.DataFrame]]
-"""Per product: numbers and bodies of found answers -> their typed columns, a line each, in that order."""
+Typing = Mapping[str, Callable[[Sequence[bytes]], pl.DataFrame]]
+"""Per product: bodies of found answers -> their typed columns, a line each, in that order."""
 
 _ANSWERS: Final = {
     "seq": pl.Int64(),
@@ -44,7 +43,9 @@ _ANSWERS: Final = {
     "fetched_at": pl.Datetime("us"),
     "raw": pl.String(),
 }
-_KNOWN: Final = {name: _ANSWERS[name] for name in ("register", "kind", "number", "status", "reason", "fetched_at", "run")}
+_KNOWN: Final = {
+    name: _ANSWERS[name] for name in ("register", "kind", "number", "status", "reason", "fetched_at", "run")
+}
 
 
 class Cache:
@@ -54,7 +55,7 @@ class Cache:
         """Take over an open, checked *connection*."""
         self._connection = connection
 
-    def fresh(  # noqa: PLR0913 - the question has these parts
+    def fresh(
         self,
         numbers: pl.DataFrame,
         *,
@@ -107,7 +108,8 @@ class Cache:
     def _join(self, numbers: pl.DataFrame, sql: str, parameters: list[object]) -> pl.DataFrame:
         self._connection.register("wanted", numbers.select("kind", "number").to_arrow())
         try:
-            return self._connection.sql(sql, params=parameters).pl()
+            found: pl.DataFrame = self._connection.sql(sql, params=parameters).pl()
+            return found
         finally:
             self._connection.unregister("wanted")
 
@@ -168,21 +170,22 @@ class Cache:
             for product in PRODUCTS:
                 sql.execute(f"DROP TABLE IF EXISTS {_table(product)}")
             _create_typed(sql)
-            newest = sql.execute(
-                "SELECT * EXCLUDE (seq) FROM answers WHERE seq IN"
-                " (SELECT max(seq) FROM answers GROUP BY register, product, kind, number)"
-            ).to_arrow_reader(_BATCH)
-            for batch in [pl.DataFrame(pl.from_arrow(chunk)) for chunk in newest]:
+            for first in range(0, self._up_to() + 1, _BATCH):
+                batch = sql.sql(
+                    "SELECT * EXCLUDE (seq) FROM answers WHERE seq BETWEEN ? AND ? AND seq IN"
+                    " (SELECT max(seq) FROM answers GROUP BY register, product, kind, number)",
+                    params=[first, first + _BATCH - 1],
+                ).pl()
                 for (product,), rows in batch.group_by("product"):
                     self._store_typed(str(product), typed(rows, typing[str(product)]))
             _put_meta(sql, "columns", _columns_mark())
 
 
-def typed(answers: pl.DataFrame, make: Callable[[Sequence[str], Sequence[bytes]], pl.DataFrame]) -> pl.DataFrame:
+def typed(answers: pl.DataFrame, make: Callable[[Sequence[bytes]], pl.DataFrame]) -> pl.DataFrame:
     """Return *answers*, the newest per number, as typed rows: not-found ones have empty columns."""
     newest = answers.unique(["register", "kind", "number"], keep="last", maintain_order=True)
     found = newest.filter(pl.col("status") == Status.FOUND.value)
-    columns = make(found["number"].to_list(), [text.encode() for text in found["raw"]])
+    columns = make([text.encode() for text in found["raw"]])
     known = found.select(*_KNOWN).hstack(columns)
     missing = newest.filter(pl.col("status") != Status.FOUND.value).select(*_KNOWN)
     return pl.concat([known, missing], how="diagonal")
@@ -227,37 +230,43 @@ def open_cache(home: Home, journal: Journal, typing: Typing, notes: Callable[[st
 
 def _connect(home: Home, journal: Journal) -> duckdb.DuckDBPyConnection | None:
     """Return a connection to a cache that is whole and ours, made if absent; None if what is there is neither."""
-    if home.cache.exists() and not _is_duckdb(home.cache):
-        return None
-    fresh = not home.cache.exists()
-    try:
-        connection = duckdb.connect(
-            str(home.cache),
-            config={
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
-                "temp_directory": str(home.root / "tmp"),
-                "preserve_insertion_order": "false",
-            },
-        )
-    except duckdb.Error as error:
-        if fresh:
-            raise StorageError(f"the cache {home.cache} cannot be made: {error}") from error
+    if not home.cache.exists():
+        return _made(home, journal)
+    if not _is_duckdb(home.cache):
         return None
     try:
-        if fresh:
-            home.cache.chmod(0o600)
-            _create(connection, journal.id)
-        return connection if fresh or _is_whole(connection, journal) else _closed(connection)
+        connection = duckdb.connect(str(home.cache), config=_options(home))
+    except duckdb.Error:
+        return None
+    try:
+        if _is_whole(connection, journal):
+            return connection
+    except duckdb.Error:
+        pass
     except StateTooNew:
         connection.close()
         raise
-    except duckdb.Error:
-        return _closed(connection)
-
-
-def _closed(connection: duckdb.DuckDBPyConnection) -> None:
     connection.close()
+    return None
+
+
+def _made(home: Home, journal: Journal) -> duckdb.DuckDBPyConnection:
+    try:
+        connection = duckdb.connect(str(home.cache), config=_options(home))
+        home.cache.chmod(0o600)
+        _create(connection, journal.id)
+    except duckdb.Error as error:
+        raise StorageError(f"the cache {home.cache} cannot be made: {error}") from error
+    return connection
+
+
+def _options(home: Home) -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "temp_directory": str(home.root / "tmp"),
+        "preserve_insertion_order": "false",
+    }
 
 
 def _is_duckdb(path: Path) -> bool:
@@ -281,7 +290,7 @@ def _set_aside(path: Path, notes: Callable[[str], None]) -> None:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     for part in (path, path.with_name(path.name + ".wal")):
         if part.exists():
-            os.replace(part, part.with_name(f"{part.name}.quarantine-{stamp}"))
+            part.replace(part.with_name(f"{part.name}.quarantine-{stamp}"))
     notes(f"The cache was damaged or not of this home; it was set aside as {path.name}.quarantine-{stamp}.")
 
 

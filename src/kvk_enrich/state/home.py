@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from kvk_enrich.errors import StateInUse, StorageError
 
@@ -44,7 +44,7 @@ class Home:
         A killed run leaves its folder behind; the next one removes folders that no process holds.
         """
         folder = Path(tempfile.mkdtemp(prefix="run-", dir=self.root / "tmp"))
-        lock = FileLock(folder / ".lock")
+        lock = lock_file(folder / ".lock")
         lock.acquire()
         try:
             self._sweep(keep=folder)
@@ -57,9 +57,9 @@ class Home:
         for folder in (self.root / "tmp").iterdir():
             if folder == keep or not (folder / ".lock").exists():
                 continue
-            lock = FileLock(folder / ".lock", timeout=0)
+            lock = lock_file(folder / ".lock")
             try:
-                lock.acquire()
+                lock.acquire(timeout=0)
             except Timeout:
                 continue
             lock.release()
@@ -87,6 +87,11 @@ def open_home(root: Path) -> Home:
     return home
 
 
+def lock_file(path: Path) -> BaseFileLock:
+    """Return the lock at *path*, not yet taken: the kernel's own, readable by the owner only, of no one thread."""
+    return FileLock(path, mode=0o600, thread_local=False)
+
+
 @contextmanager
 def held(path: Path, *, seconds: float, what: str) -> Iterator[None]:
     """
@@ -96,7 +101,7 @@ def held(path: Path, *, seconds: float, what: str) -> Iterator[None]:
         StateInUse: another process still held it after *seconds*; *what* names it to the user.
     """
     try:
-        with FileLock(path, timeout=seconds):
+        with lock_file(path).acquire(timeout=seconds):
             yield
     except Timeout:
         raise StateInUse(f"{what} is in use by another run; try again when it has finished") from None

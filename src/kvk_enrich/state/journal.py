@@ -24,12 +24,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, Timeout
 
 from kvk_enrich.clock import Clock, month_of
 from kvk_enrich.errors import ConfigError, StateTooNew, StorageError
 from kvk_enrich.model import Answer, Attempt, Found, NotFound, Permit, Secret, Status
-from kvk_enrich.state.home import Home
+from kvk_enrich.state.home import Home, lock_file
 
 SCHEMA_VERSION: Final = 1
 _BUSY_SECONDS: Final = 30
@@ -139,7 +139,7 @@ class Journal:
         self._home = home
         self._clock = clock
         self._lock = threading.Lock()
-        self._run_locks: dict[str, FileLock] = {}
+        self._run_locks: dict[str, BaseFileLock] = {}
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -169,7 +169,7 @@ class Journal:
 
     # -- accounts and money ---------------------------------------------------------------------
 
-    def account(  # noqa: PLR0913 - an account is these six facts
+    def account(
         self,
         register: str,
         name: str,
@@ -182,14 +182,17 @@ class Journal:
         """
         Return the account *name* of *register*, entered on first use.
 
+        An empty *key* (a run that makes no call) leaves the account as it is known.
+
         Raises:
             ConfigError: the same key is already entered under another name: two accounts would
                 each use the whole pace and the whole month of one key.
         """
-        fingerprint = hmac.digest(self.id.encode(), key.reveal().encode(), "sha256").hex()[:16]
+        mark = hmac.digest(self.id.encode(), key.reveal().encode(), "sha256").hex()[:16]
+        fingerprint = mark if key.reveal() else ""
         with self._transaction() as sql:
             other = sql.execute(
-                "SELECT name FROM account WHERE register = ? AND fingerprint = ? AND name <> ?",
+                "SELECT name FROM account WHERE register = ? AND fingerprint = ? AND fingerprint <> '' AND name <> ?",
                 (register, fingerprint, name),
             ).fetchone()
             if other is not None:
@@ -198,7 +201,8 @@ class Journal:
                 )
             sql.execute(
                 "INSERT INTO account (register, name, fingerprint) VALUES (?, ?, ?)"
-                " ON CONFLICT (register, name) DO UPDATE SET fingerprint = excluded.fingerprint",
+                " ON CONFLICT (register, name) DO UPDATE SET fingerprint = excluded.fingerprint"
+                " WHERE excluded.fingerprint <> ''",
                 (register, name, fingerprint),
             )
             (ident,) = sql.execute(
@@ -237,9 +241,8 @@ class Journal:
         been reached. The first slot is never in the past; after a boot the pace starts anew one
         second from now, as nothing is known of what was sent before.
         """
-        now = self._clock.now()
-        month = month_of(now)
         with self._transaction() as sql:
+            month = month_of(self._clock.now())
             ceiling, taken = sql.execute("SELECT ceiling, calls FROM run WHERE id = ?", (run,)).fetchone()
             left_of_month = max(0, account.calls_per_month - self._used(account.id, month))
             left_of_run = left_of_month if ceiling is None else max(0, ceiling - taken)
@@ -344,22 +347,22 @@ class Journal:
             since: The newest answer that the run's plan knew of (:meth:`newest`); numbers
                 answered later, by another run, are not claimed but reported.
         """
-        mine, taken, answered = [], [], []
+        claims = Claims([], [], [])
         with self._transaction() as sql:
             for number in numbers:
                 if sql.execute(
                     "SELECT 1 FROM answer WHERE number = ? AND seq > ? AND register = ? AND product = ?",
                     (number, since, register, product),
                 ).fetchone():
-                    answered.append(number)
+                    claims.answered.append(number)
                     continue
                 sql.execute("INSERT OR IGNORE INTO claim VALUES (?, ?, ?, ?)", (register, product, number, run))
                 (holder,) = sql.execute(
                     "SELECT run FROM claim WHERE register = ? AND product = ? AND number = ?",
                     (register, product, number),
                 ).fetchone()
-                (mine if holder == run else taken).append(number)
-        return Claims(mine, taken, answered)
+                (claims.mine if holder == run else claims.taken).append(number)
+        return claims
 
     def unclaim(self, run: str, numbers: Iterable[str]) -> None:
         """Let go of numbers that *run* has given up on, so that another run may ask."""
@@ -380,8 +383,9 @@ class Journal:
         """
         now = self._clock.now()
         run = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        lock = FileLock(self._home.locks / run)
-        lock.acquire(timeout=0)
+        lock = lock_file(self._home.locks / run)
+        with _storage_errors(self._home.journal):
+            lock.acquire(timeout=0)
         self._run_locks[run] = lock
         with self._transaction() as sql:
             sql.execute(
@@ -417,7 +421,7 @@ class Journal:
         return doubtful
 
     def _is_dead(self, run: str) -> bool:
-        lock = FileLock(self._home.locks / run)
+        lock = lock_file(self._home.locks / run)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -455,7 +459,7 @@ class Journal:
             " FROM run WHERE ?1 IS NULL OR id = ?1 ORDER BY started_at DESC",
             (run,),
         )
-        return [RunLine(*row[:7], json.loads(str(row[7])) if row[7] else None) for row in rows]  # type: ignore[arg-type]
+        return [RunLine(*row[:7], json.loads(str(row[7])) if row[7] else None) for row in rows]  # type: ignore[arg-type, call-arg]
 
     # -- answers --------------------------------------------------------------------------------
 
@@ -471,7 +475,7 @@ class Journal:
             (after, most),
         )
         return [
-            StoredAnswer(*row[:8], _moment(str(row[8])), zlib.decompress(row[9]))  # type: ignore[arg-type]
+            StoredAnswer(*row[:8], _moment(str(row[8])), zlib.decompress(row[9]))  # type: ignore[arg-type, call-arg]
             for row in rows
         ]
 
@@ -484,9 +488,7 @@ class Journal:
         """Enter that a cache holds all answers up to *seq*; drop those of them that are older than *keep*."""
         with self._transaction() as sql:
             sql.execute("INSERT OR REPLACE INTO meta VALUES ('absorbed', ?)", (str(seq),))
-            sql.execute(
-                "DELETE FROM answer WHERE seq <= ? AND fetched_at < ?", (seq, _text(self._clock.now() - keep))
-            )
+            sql.execute("DELETE FROM answer WHERE seq <= ? AND fetched_at < ?", (seq, _text(self._clock.now() - keep)))
 
 
 def open_journal(home: Home, clock: Clock) -> Journal:
@@ -499,9 +501,7 @@ def open_journal(home: Home, clock: Clock) -> Journal:
     """
     with _storage_errors(home.journal):
         home.journal.touch(mode=0o600)
-        connection = sqlite3.connect(
-            home.journal, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        connection = sqlite3.connect(home.journal, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
