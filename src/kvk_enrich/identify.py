@@ -21,7 +21,13 @@ SAMPLE_ROWS: Final = 10_000
 _READERS: dict[Kind, Callable[[pl.LazyFrame, str], pl.LazyFrame]] = {Kind.KVK: kvk.read_column}
 _ADDED = ("enrich_raw", "enrich_number", "enrich_kind", "enrich_reason", "enrich_note")
 _TEXT = pl.String()
+_UTF8_IN_HEX: Final = (
+    "^(?:[0-7].|(?:c[2-9a-f]|d.)[89ab].|e0[ab].[89ab].|(?:e[1-9a-cef])(?:[89ab].){2}|ed[89].[89ab]."
+    "|f0[9ab].(?:[89ab].){2}|f[1-3](?:[89ab].){3}|f48.(?:[89ab].){2})*$"
+)
+"""Source: RFC 3629, section 4."""
 _MOSTLY_DATES: Final = 0.95
+_FEWEST_DIGITS: Final = 7
 
 
 def identify(frame: pl.LazyFrame, column: str, kind: Kind | None) -> pl.LazyFrame:
@@ -63,12 +69,10 @@ def find_column(frame: pl.LazyFrame, columns: Sequence[str]) -> str:
     Raises:
         InputRefused: none is a candidate, or several are; the message names them.
     """
-    schema = frame.collect_schema()
-    possible = [name for name in columns if _can_hold_numbers(schema[name])]
-    sample = frame.head(SAMPLE_ROWS).select(columns).collect()
-    if sample.is_empty() and columns:
+    if frame.head(1).collect().is_empty():
         return columns[0]
-    found = [name for name in possible if _mostly_numbers(sample.lazy(), name)]
+    sample = frame.head(SAMPLE_ROWS).select(columns).collect().lazy()
+    found = [name for name in _with_digits(sample) if _mostly_numbers(sample, name)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -125,12 +129,25 @@ def _as_text(column: str, dtype: pl.DataType) -> pl.Expr:
         raise InputRefused(f"column {column!r} holds {dtype}, not numbers or texts. Name another one with --column.")
     cell = pl.col(column)
     if dtype == pl.Binary:
-        return pl.coalesce(cell.cast(_TEXT, strict=False), "bytes " + cell.bin.encode("hex"))
+        # A cast fails as a whole on one cell that is no UTF-8, even when a null or a condition
+        # hides it; decoding builds new cells, of the good ones only.
+        written = cell.bin.encode("hex")
+        utf8 = pl.when(written.str.contains(_UTF8_IN_HEX)).then(written).str.decode("hex").cast(_TEXT)
+        return pl.coalesce(utf8, "bytes " + written)
     return cell.cast(_TEXT)
 
 
 def _can_hold_numbers(dtype: pl.DataType) -> bool:
     return dtype.is_numeric() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Binary, pl.Null)
+
+
+def _with_digits(sample: pl.LazyFrame) -> list[str]:
+    """Return the columns worth a closer look: in a wide list that saves reading each as numbers."""
+    schema = sample.collect_schema()
+    possible = [name for name, dtype in schema.items() if _can_hold_numbers(dtype)]
+    counts = (_as_text(name, schema[name]).str.count_matches(r"\d").max().alias(name) for name in possible)
+    most = sample.select(counts).collect().row(0, named=True) if possible else {}
+    return [name for name, digits in most.items() if (digits or 0) >= _FEWEST_DIGITS]
 
 
 def _mostly_numbers(sample: pl.LazyFrame, column: str) -> bool:
@@ -146,7 +163,7 @@ def _mostly_numbers(sample: pl.LazyFrame, column: str) -> bool:
         .collect()
         .row(0)
     )
-    return accepted > 0 and accepted * 2 >= filled and dates < accepted * _MOSTLY_DATES
+    return bool(accepted > 0 and accepted * 2 >= filled and dates < accepted * _MOSTLY_DATES)
 
 
 def _named(columns: Sequence[str]) -> str:

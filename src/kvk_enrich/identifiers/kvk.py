@@ -40,7 +40,7 @@ import polars as pl
 from kvk_enrich.identifiers.unreadable import Unreadable
 
 LONGEST_CELL: Final = 200
-"""Bytes of UTF-8. A longer cell is a text, whatever it holds; it is refused unread."""
+"""Bytes of UTF-8 without outer spaces. A longer cell is a text, whatever it holds; it is refused unread."""
 
 # Both engines get the same patterns: Python's re and the regex crate behind polars. So: [0-9]
 # for digits (in Rust \d means digits of every script), explicit sets instead of \s and \b, and
@@ -73,8 +73,10 @@ _FORMS = (
     # 69,599,084
     r"([0-9]{1,3}),([0-9]{3}),([0-9]{3})",
     # 12345678/0001; with 0000 in front it is a branch number
-    r"((?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])[. ]?[0-9]{4}|[0-9]{2}\.[0-9]{3}\.[0-9]{3})"
-    rf" *[/{_DASH}] *[0-9]{{4}}",
+    (
+        r"((?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])[. ]?[0-9]{4}|[0-9]{2}\.[0-9]{3}\.[0-9]{3})"
+        rf" *[/{_DASH}] *[0-9]{{4}}"
+    ),
 )
 _FORM = "|".join(_FORMS)
 _FORM_GROUPS = 10
@@ -155,7 +157,8 @@ def format(text: str) -> str:  # noqa: A001 (the verb that all identifiers share
 
 def read(text: str) -> Reading:
     """Return how one *text* is read; :func:`read_column` does the same for columns."""
-    short = text if len(text.encode("utf-8", "surrogatepass")) <= LONGEST_CELL else "a long text"
+    trimmed = text.strip(_GAP)
+    short = trimmed if len(trimmed.encode("utf-8", "surrogatepass")) <= LONGEST_CELL else "a long text"
     known = short if short.isascii() else re.sub(_INVISIBLE, "", unicodedata.normalize("NFKC", short))
     clean = known.strip(_WRAPPING)
     if not clean:
@@ -232,7 +235,7 @@ _PLAIN, _SHORT, _KNOWN, _CLEAN, _BARE, _WHOLE, _TIGHT, _IS_GUESS, _DIGITS = (pl.
 
 def _prepared(frame: pl.LazyFrame, cell: pl.Expr) -> pl.LazyFrame:
     # Most cells of most lists are eight digits; as nulls they pass by all the patterns below.
-    doubtful = pl.when(~_PLAIN).then(cell)
+    doubtful = pl.when(~_PLAIN).then(cell).str.strip_chars(_GAP)
     beyond_ascii = pl.when(_SHORT.str.len_bytes() != _SHORT.str.len_chars()).then(_SHORT)
     groups = "".join(f"${{{group + 1}}}" for group in range(_FORM_GROUPS))
     steps = (
@@ -243,7 +246,7 @@ def _prepared(frame: pl.LazyFrame, cell: pl.Expr) -> pl.LazyFrame:
         _CLEAN.str.replace_all(f"(?i:{_LABEL})", "${1}"),
         _BARE.str.replace(_entire(_FORM), groups),
         _WHOLE.str.replace_all(_SEPARATORS, ""),
-        (_TIGHT.str.len_bytes() == 8) & _TIGHT.str.contains(f"^(?:{_GUESS})$"),
+        pl.when(_TIGHT.str.len_bytes() == 8).then(_TIGHT).str.contains(f"^(?:{_GUESS})$"),
         pl.when(_IS_GUESS).then(_TIGHT.str.replace_many(["O", "o", "I", "l"], ["0", "0", "1", "1"])).otherwise(_TIGHT),
     )
     for name, step in zip(_STEPS, steps, strict=True):

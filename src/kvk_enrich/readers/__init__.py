@@ -39,7 +39,8 @@ def snapshot(path: Path, folder: Path) -> Snapshot:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InputRefused(
-            f"{path}: only {', '.join(SUFFIXES)} files can be read, spreadsheets not yet. Save the list as CSV or Parquet."
+            f"{path}: only {', '.join(SUFFIXES)} files can be read, spreadsheets not yet. "
+            "Save the list as CSV or Parquet."
         )
     return take(path, folder, parquet=path.suffix.lower() == ".parquet")
 

@@ -89,7 +89,7 @@ def _found(head: str, original: Path) -> str:
         return even[0]
     raise InputRefused(
         f"{original}: cells could be parted by {' or '.join(_spoken(d) for d in splitting)}. "
-        f"Say which with --delimiter, such as --delimiter '{splitting[0] if splitting[0] != chr(9) else 'tab'}'."
+        "Say which with --delimiter ';' (or another character, or tab)."
     )
 
 
@@ -126,7 +126,8 @@ def _columns(header: list[str], original: Path) -> list[str]:
     twice = [name for name, times in Counter(columns).items() if times > 1]
     if twice:
         raise InputRefused(
-            f"{original}: several columns are called {', '.join(repr(name) for name in twice)}. Give each a name of its own."
+            f"{original}: several columns are called {', '.join(repr(name) for name in twice)}. "
+            "Give each a name of its own."
         )
     return columns
 

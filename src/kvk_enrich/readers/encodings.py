@@ -62,10 +62,11 @@ def as_utf8(path: Path, original: Path, encoding: str, folder: Path) -> Utf8:
     mark, codec = next(((mark, marked) for mark, marked in _MARKS if beginning.startswith(mark)), (b"", codec))
     if codec == "utf-16" and not mark:
         codec = "utf-16-le"  # what Windows programs write
-    notes = [f"The file begins with a mark that says {codec}; it was read so and the mark left out."] if mark else []
+    notes = [f"The file begins with a byte order mark; it was read as {codec} and the mark left out."] if mark else []
     if codec == "utf-8" and beginning.count(0) > len(beginning) * _MANY_NULS:
         raise InputRefused(
-            f"{original} is not UTF-8 text: it is full of zero bytes. If it is a text file, run again with --encoding utf-16."
+            f"{original} is not UTF-8 text: it is full of zero bytes. "
+            "If it is a text file, run again with --encoding utf-16."
         )
     if codec == "utf-8":
         line_ends = _read_through(path, original, codec, lambda _text: None)

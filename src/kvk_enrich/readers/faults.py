@@ -34,7 +34,7 @@ def first_fault(path: Path, separator: str, width: int, skip: int) -> str:
             return f"line {_line(path, at)} {_trouble(content, any_text, part, width, at)}"
         at = _first_bad(content, in_pairs, part, width, start)
         if at is not None:
-            return f"line {_line(path, at)} has a quotation mark inside a cell. Put the cell in quotes and double the mark."
+            return f"line {_line(path, at)} has a quotation mark inside a cell. Quote the cell and double the mark."
     return "it is not a table of cells."
 
 
@@ -51,7 +51,7 @@ def _trouble(content: mmap.mmap, cell: bytes, part: bytes, width: int, at: int) 
     end = cells.end() if cells else at
     if cells and content[end : end + 1] in (b"", b"\r", b"\n"):
         found = len(re.findall(rb"(?:\A|%b)%b" % (part, cell), cells[0]))
-        return f"has {found} cells, the header has {width}. Put a cell that contains the delimiter in quotes, or see --delimiter."
+        return f"has {found} cells, the header has {width}. Quote cells that contain the delimiter, or see --delimiter."
     if cells is None or content[end : end + 1] == re.sub(rb"\\(.)", rb"\1", part):
         return "opens a quote that is never closed."
     return "has text after a closing quote. Double the quotation marks inside a cell."

@@ -46,7 +46,6 @@ class Snapshot:
 
 def take(path: Path, folder: Path, *, parquet: bool) -> Snapshot:
     """Copy the file at *path* into *folder*; see :func:`kvk_enrich.readers.snapshot`."""
-    original = path.resolve()
     with _opened(path) as source:
         before = os.fstat(source.fileno())
         _refuse_kind(path, before, source.read(16), parquet=parquet)
@@ -57,7 +56,7 @@ def take(path: Path, folder: Path, *, parquet: bool) -> Snapshot:
     if size != before.st_size or _identity(before) != _identity(after) or _identity(after) != _identity_at(path):
         copy.unlink()
         raise InputRefused(f"{path} changed while it was read. Run again when nothing writes to it.")
-    return Snapshot(copy, original, sha256, size)
+    return Snapshot(copy, path.resolve(), sha256, size)
 
 
 def _opened(path: Path) -> BinaryIO:
