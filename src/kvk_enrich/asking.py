@@ -8,27 +8,29 @@ around it.
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Final
 
 import anyio
 import anyio.to_thread
 
 from kvk_enrich.clock import Clock
-from kvk_enrich.errors import ExitCode
+from kvk_enrich.errors import EnrichError, ExitCode, NotSent
 from kvk_enrich.fetch.breaker import Breaker, Patience
 from kvk_enrich.fetch.fanout import fan_out
 from kvk_enrich.fetch.feed import Claimed, Feed
 from kvk_enrich.fetch.gate import Gate, Leased
 from kvk_enrich.fetch.policies import Backoff, Done, Fetch, RetryBudget, paced, quiet_retries, retrying, settled
 from kvk_enrich.fetch.recorder import Recorder
-from kvk_enrich.fetch.stop import Cause, Stop
+from kvk_enrich.fetch.stop import Cause, Halted, Stop
 from kvk_enrich.model import Answer, Call, Deferred, Failed, Found, Kind, NotFound, Outcome, Permit, Status
 from kvk_enrich.progress import Progress
 from kvk_enrich.registers.interface import Register
-from kvk_enrich.registers.kvk import Kvk
+from kvk_enrich.registers.kvk import PROBED, Kvk
 from kvk_enrich.state.journal import Account, Journal, Settlement
 
 _SIGNALS: Final = {
@@ -73,9 +75,9 @@ class Desk:
     clock: Clock
     progress: Progress
 
-    def lease(self, wanted: int) -> Leased:
+    def lease(self, wanted: int, head_start_ns: int) -> Leased:
         """Take permits. See :meth:`Journal.lease`."""
-        return self.journal.lease(self.run, self.account, wanted)
+        return self.journal.lease(self.run, self.account, wanted, head_start_ns)
 
     def give_back(self, permits: list[Permit]) -> None:
         """Return unused permits."""
@@ -143,11 +145,12 @@ async def ask_all(
     stop, asked = Stop(), Asked()
     breaker = Breaker(stop, patience, desk.progress.state)
     feed = Feed(product, kind, numbers, desk.claim(product, since), stop, desk.progress.state)
-    gate = Gate(desk, breaker, stop, desk.clock, demand=lambda: len(feed) + workers)
+    pace = desk.account.requests_per_second
+    gate = Gate(desk, breaker, stop, desk.clock, demand=lambda: len(feed) + workers, per_second=pace)
     budget = RetryBudget(lambda: gate.sent)
     recorder = Recorder(desk.commit)
     began = anyio.current_time()
-    async with register, anyio.create_task_group() as watch:
+    async with _one_error(), register, anyio.create_task_group() as watch:
         watch.start_soon(_heed_signals, stop, desk.progress)
         watch.start_soon(_heed_the_time, stop, max_runtime)
         attempt = paced(_answers_of(register), gate, breaker, recorder.record, deadline=deadline)
@@ -165,24 +168,59 @@ async def ask_all(
     return asked
 
 
-async def probe(desk: Desk, register: Kvk) -> timedelta:
+async def probe(desk: Desk, register: Kvk, *, deadline: float) -> timedelta:
     """
     Make one free call, with a permit like any other.
+
+    Args:
+        desk: Who asks.
+        register: Who is asked.
+        deadline: Seconds from sending the request to the last byte of its answer.
 
     Returns:
         By how much the register's clock is ahead of ours.
 
     Raises:
-        RegisterError: the call brought no answer.
+        RegisterError: the call brought no answer, or the month's allowance is used up.
     """
-    stop = Stop()
-    breaker = Breaker(stop, Patience(), desk.progress.state)
-    gate = Gate(desk, breaker, stop, desk.clock, demand=lambda: 1)
-    async with register, gate.place() as place:
+    stop, skew = Stop(), timedelta()
+    breaker = Breaker(stop, _PATIENCE, desk.progress.state)
+    gate = Gate(desk, breaker, stop, desk.clock, demand=lambda: 1, per_second=desk.account.requests_per_second)
+
+    async def fetch(_call: Call, at_send: Callable[[], Awaitable[None]]) -> tuple[tuple[Answer, ...], int]:
+        nonlocal skew
+        skew = await register.probe(at_send)
+        return (), HTTPStatus.OK
+
+    ask = paced(fetch, gate, breaker, Recorder(desk.commit).record, deadline=deadline)
+    async with register:
         try:
-            return await register.probe(place.at_send)
+            await ask(Call("zoeken", Kind.KVK, (PROBED,)))
+        except Halted:
+            assert stop.cause is not None  # noqa: S101 - nothing else halts
+            raise NotSent(stop.cause.reason, stop.cause.sentence) from None
         finally:
             await gate.close()
+    return skew
+
+
+@asynccontextmanager
+async def _one_error() -> AsyncIterator[None]:
+    """Raise one error where the workers raised several: a bug if there is one, else the first."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        errors = list(_single(group))
+        bugs = (error for error in errors if not isinstance(error, EnrichError))
+        raise next(bugs, errors[0]) from None
+
+
+def _single(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _single(inner)
+    else:
+        yield error
 
 
 def _answers_of(register: Register) -> Fetch:
@@ -230,9 +268,11 @@ async def _heed_signals(stop: Stop, progress: Progress) -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     with anyio.open_signal_receiver(*_SIGNALS) as received:
+        is_second = False
         async for number in received:
-            if stop.cause is not None and stop.cause.exit_code in _SIGNALS.values():
+            if is_second:
                 os._exit(_SIGNALS[number])
+            is_second = True
             progress.state("stopping: calls under way are received (again to stop at once)")
             stop.request(Cause("stopped", _SIGNALS[number], f"Stopped by {number.name}."))
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import anyio
@@ -51,7 +52,9 @@ def _online(register: Source, home: Home, clock: Clock) -> Iterator[str]:
         )
         run = journal.begin("check", account, ceiling=1, source="config check --online")
         try:
-            skew = anyio.run(probe, Desk(journal, account, run, clock, Progress()), open_register(register))
+            desk = Desk(journal, account, run, clock, Progress())
+            ask = partial(probe, desk, open_register(register), deadline=register.timeout_seconds)
+            skew = anyio.run(ask)
         finally:
             journal.finish(run, "complete", b"{}")
     yield "register: answered, so key, TLS and address are right (one call, no cost)"

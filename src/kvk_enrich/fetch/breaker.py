@@ -19,6 +19,9 @@ from kvk_enrich.reasons import REASONS
 _FIRST_TRIES: Final = 3
 """Attempts at the very first call that may fail to leave this machine before the run ends."""
 
+_LOOK_AGAIN_SECONDS: Final = 1.0
+"""An answer to a call of before ends a rest early."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -60,7 +63,9 @@ class Breaker:
         self._patience = patience
         self._say = say
         self._door = anyio.Lock()
-        self._shut_until = 0.0
+        self._paused_until = 0.0
+        self._resting_until = 0.0
+        self._has_said = False
         self._failures = 0
         self._pauses = 0
         self._rest = patience.first_rest
@@ -73,9 +78,16 @@ class Breaker:
         """Say whether calls are held back at this moment."""
         return self._shut_until > anyio.current_time()
 
-    async def admit(self) -> None:
+    @property
+    def _shut_until(self) -> float:
+        return max(self._paused_until, self._resting_until)
+
+    async def admit(self) -> bool:
         """
         Return when a call may start.
+
+        Returns:
+            Whether this is the single call that tries the water; tell it with the call's fate.
 
         Raises:
             Halted: the run is to stop.
@@ -84,14 +96,14 @@ class Breaker:
             while not self._stop.requested:
                 wait = self._shut_until - anyio.current_time()
                 if wait > 0:
-                    await self._stop.sleep(wait)
+                    await self._stop.sleep(min(wait, _LOOK_AGAIN_SECONDS))
                 elif self._verdict is not None:
-                    with anyio.move_on_after(1.0):
+                    with anyio.move_on_after(_LOOK_AGAIN_SECONDS):
                         await self._verdict.wait()
                 else:
                     if self._away_since is not None:
                         self._verdict = anyio.Event()
-                    return
+                    return self._verdict is not None
             raise Halted
 
     def succeeded(self) -> None:
@@ -99,24 +111,26 @@ class Breaker:
         self._has_answered = True
         self._failures = self._pauses = 0
         self._rest = self._patience.first_rest
-        if self._away_since is not None:
-            self._away_since = None
+        self._resting_until = 0.0
+        self._away_since = None
+        if self._has_said:
+            self._has_said = False
             self._say(None)
         self._settle_verdict()
 
-    def failed(self, error: RegisterError) -> None:
-        """Enter that a call brought no answer."""
+    def failed(self, error: RegisterError, *, trial: bool = False) -> None:
+        """Enter that a call brought no answer, and whether it was the one that tried the water."""
         if error.reason == "in_process":
             self.succeeded()
             return
-        if isinstance(error, Transient) and error.reason == "rate_limited":
+        if isinstance(error, Transient) and (error.reason == "rate_limited" or error.retry_after is not None):
             self._pause(error.retry_after)
         self._failures += 1
-        was_trying = self._verdict is not None
-        self._settle_verdict()
+        if trial:
+            self._settle_verdict()
         if not self._has_answered and self._is_hopeless(error):
             self._give_up(f"The register cannot be asked: {REASONS[error.reason].sentence} ({error})")
-        elif was_trying or (self._away_since is None and self._failures >= self._patience.failures):
+        elif trial or (self._away_since is None and self._failures >= self._patience.failures):
             self._rest_a_while(error)
 
     def _is_hopeless(self, error: RegisterError) -> bool:
@@ -124,9 +138,10 @@ class Breaker:
         limit = _FIRST_TRIES if isinstance(error, NotSent) else self._patience.failures
         return self._failures >= limit and not isinstance(error, Transient)
 
-    def turned_away(self) -> None:
+    def turned_away(self, *, trial: bool) -> None:
         """Enter that an admitted call was not sent after all: it proves nothing."""
-        self._settle_verdict()
+        if trial:
+            self._settle_verdict()
 
     def _settle_verdict(self) -> None:
         if self._verdict is not None:
@@ -140,8 +155,8 @@ class Breaker:
         if now - self._away_since + self._rest > self._patience.give_up:
             self._give_up(f"The register has not answered for {self._patience.give_up:.0f} s ({error}).")
             return
-        self._shut_until = max(self._shut_until, now + self._rest)
-        self._say(f"register unavailable, trying again in {self._rest:.0f} s")
+        self._resting_until = now + self._rest
+        self._tell(f"register unavailable, trying again in {self._rest:.0f} s")
         self._rest = min(2 * self._rest, self._patience.longest_rest)
 
     def _pause(self, wish: float | None) -> None:
@@ -154,12 +169,16 @@ class Breaker:
             self._pauses += 1
         if self._pauses > self._patience.pauses:
             self._give_up(
-                "The register keeps saying that calls come too fast:"
-                " other programs may use the same key, or its month may be used up."
+                "The register keeps asking for pauses:"
+                " other programs may use the same key, its month may be used up, or it is overloaded."
             )
             return
-        self._shut_until = max(self._shut_until, now + seconds)
-        self._say(f"the register asked for a pause of {seconds:.0f} s")
+        self._paused_until = max(self._paused_until, now + seconds)
+        self._tell(f"the register asked for a pause of {seconds:.0f} s")
+
+    def _tell(self, state: str) -> None:
+        self._has_said = True
+        self._say(state)
 
     def _give_up(self, sentence: str) -> None:
         self._stop.request(Cause("unavailable", ExitCode.UNAVAILABLE, sentence))

@@ -25,10 +25,19 @@ from kvk_enrich.model import Permit
 from kvk_enrich.reasons import REASONS
 
 LEASE: Final = 16
-"""Permits taken at once: what a kill can waste, and a sixth of a second of pace."""
+"""Permits taken at once, at 100 calls a second: what a kill can waste, and a sixth of a second of pace."""
 
 ROOM: Final = 24
-"""Calls that may wait at the gate with a connection up: more would only let connections grow old."""
+"""
+Calls that may wait at the gate with a connection up, at 100 calls a second.
+
+At a slower pace fewer, as a connection must not grow old while it waits: a request sent on one that
+the server is closing is lost, and paid.
+"""
+
+_FULL_PACE: Final = 100
+
+_LONGEST_HEAD_START_NS: Final = 1_000_000_000
 
 TOLERANCE_NS: Final = 8_000_000
 """How late a slot may be used. See HEADROOM in state/journal.py for the other half of the sum."""
@@ -53,8 +62,8 @@ class Leased(Protocol):
 class Permits(Protocol):
     """Where permits come from. Both methods block for some milliseconds; they are called in a thread."""
 
-    def lease(self, wanted: int) -> Leased:
-        """Take up to *wanted* permits."""
+    def lease(self, wanted: int, head_start_ns: int) -> Leased:
+        """Take up to *wanted* permits, the first for *head_start_ns* from now at the earliest."""
         ...
 
     def give_back(self, permits: list[Permit]) -> None:
@@ -69,7 +78,16 @@ class TurnedAway(EnrichError):
 class Gate:
     """Hands one permit to each call at the moment of sending. One per run."""
 
-    def __init__(self, permits: Permits, breaker: Breaker, stop: Stop, clock: Clock, demand: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        permits: Permits,
+        breaker: Breaker,
+        stop: Stop,
+        clock: Clock,
+        demand: Callable[[], int],
+        *,
+        per_second: int,
+    ) -> None:
         """
         Begin with no lease.
 
@@ -79,6 +97,7 @@ class Gate:
             stop: Asked when a ceiling is reached; turns calls away once requested.
             clock: Slots are moments of its boot clock.
             demand: How many calls may still come: no more permits than that are leased.
+            per_second: The pace that the permits follow.
         """
         self._permits = permits
         self._breaker = breaker
@@ -86,7 +105,10 @@ class Gate:
         self._clock = clock
         self._demand = demand
         self._lock = anyio.Lock()
-        self._room = anyio.Semaphore(ROOM)
+        self._room = anyio.Semaphore(_share_of(ROOM, per_second))
+        self._most = _share_of(LEASE, per_second)
+        self._head_start_ns = 0
+        self._is_used_up = False
         self._leased: deque[Permit] = deque()
         self._unused: list[Permit] = []
         self._recent: deque[int] = deque()
@@ -95,7 +117,7 @@ class Gate:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator["Place"]:
-        """Yield a place at the gate for one call; a permit that was not used is given back."""
+        """Yield a place at the gate for one call, when there is room."""
         await self._room.acquire()
         place = Place(self)
         try:
@@ -112,7 +134,7 @@ class Gate:
             except anyio.get_cancelled_exc_class():
                 self._unused.append(permit)
                 raise
-            if self._stop.requested or self._breaker.is_open:
+            if self._breaker.is_open or (self._stop.requested and not self._is_used_up):
                 self._unused.append(permit)
                 raise TurnedAway
             now = self._clock.boot_ns()
@@ -133,17 +155,25 @@ class Gate:
 
     async def _lease(self) -> None:
         unused, self._unused = self._unused, []
-        leased = await anyio.to_thread.run_sync(self._renew, unused, max(1, min(LEASE, self._demand())))
+        try:
+            leased = await anyio.to_thread.run_sync(self._renew, unused, max(1, min(self._most, self._demand())))
+        except BaseException:
+            self._unused += unused  # returned again by close: what is given back twice is given back once
+            raise
         self._leased.extend(leased.permits)
         if not leased.permits:
+            self._is_used_up = True  # those who hold a permit may still use it: the ceiling counts them
             reason = str(leased.refused)
             self._stop.request(Cause(reason, ExitCode.CEILING, REASONS[reason].sentence))
             raise TurnedAway
+        late = self._clock.boot_ns() - leased.permits[0].slot_ns
+        self._head_start_ns = min(max(self._head_start_ns, 2 * late), _LONGEST_HEAD_START_NS)
 
     def _renew(self, unused: list[Permit], wanted: int) -> Leased:
+        """Blocks as long as the disk takes; slots that begin later than that are not lost on the way."""
         if unused:
             self._permits.give_back(unused)
-        return self._permits.lease(wanted)
+        return self._permits.lease(wanted, self._head_start_ns)
 
     async def close(self) -> None:
         """Give back what was leased and not used."""
@@ -159,6 +189,10 @@ class Gate:
         while self._recent[0] <= now - _SECOND_NS:
             self._recent.popleft()
         self.most_in_a_second = max(self.most_in_a_second, len(self._recent))
+
+
+def _share_of(number: int, per_second: int) -> int:
+    return max(1, min(number, number * per_second // _FULL_PACE))
 
 
 class Place:

@@ -60,16 +60,16 @@ def paced(
 
     async def ask(call: Call) -> tuple[Answer, ...]:
         while True:
-            await breaker.admit()
+            trial = await breaker.admit()
             async with gate.place() as place:
                 try:
                     answers, http_status = await _within(deadline, fetch, call, place)
                 except TurnedAway:
-                    breaker.turned_away()
+                    breaker.turned_away(trial=trial)
                     continue
                 except RegisterError as error:
                     await _recorded(record, call, place, None, None, error.reason)
-                    breaker.failed(error)
+                    breaker.failed(error, trial=trial)
                     raise
                 await _recorded(record, call, place, answers, http_status, None)
                 breaker.succeeded()
@@ -141,10 +141,14 @@ def quiet_retries() -> Iterator[None]:
 def retrying(ask: Ask, budget: RetryBudget, stop: Stop, backoff: Backoff) -> Ask:
     """Return an ask that tries up to three times, within *budget*; a stop ends the waiting, never a call."""
 
-    def is_worth_another(error: Exception) -> bool:
-        return isinstance(error, NotSent) or (isinstance(error, Transient) and budget.spend())
-
     async def ask_again(call: Call) -> tuple[Answer, ...]:
+        tries = 0
+
+        def is_worth_another(error: Exception) -> bool:
+            if tries == ATTEMPTS or not isinstance(error, NotSent | Transient):
+                return False
+            return isinstance(error, NotSent) or stop.requested or budget.spend()
+
         with stop.interrupts():
             async for attempt in stamina.retry_context(
                 on=is_worth_another,
@@ -155,6 +159,7 @@ def retrying(ask: Ask, budget: RetryBudget, stop: Stop, backoff: Backoff) -> Ask
                 wait_jitter=backoff.jitter,
             ):
                 with attempt, anyio.CancelScope(shield=True):
+                    tries = attempt.num
                     return await ask(call)
         raise Halted
 

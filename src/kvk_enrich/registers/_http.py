@@ -7,6 +7,7 @@ headers are never logged (KVK's test environment has echoed the key in one), bod
 after decompression.
 """
 
+import logging
 import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,9 @@ MAX_BODY: Final = 1 << 20
 
 _KEEPALIVE_SECONDS: Final = 4.0
 """A connection idle for longer is not used again: the server may be closing it, and a request lost so is paid."""
+
+for _name in ("httpx2", "httpcore2"):  # they log addresses (numbers of sole traders) and headers (an echoed key)
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 AsgiApp = Callable[
     [
@@ -116,7 +120,7 @@ class Lanes:
         Send one GET and return the response and its whole body, at most :data:`MAX_BODY` bytes.
 
         Raises:
-            NotSent: no connection could be made.
+            NotSent: no connection could be made, or it ended during the TLS handshake.
             Transient: the connection broke.
             Unusable: the body is larger than any real one or wrongly compressed.
             AccessRefused: the server's certificate is not to be trusted.
@@ -182,9 +186,10 @@ def translated(error: httpx2.HTTPError, *, sent: bool) -> RegisterError:
 
 
 def _is_tls(error: BaseException | None) -> bool:
+    """Say whether one side refused the other; a handshake that merely broke off is like any lost connection."""
     while error is not None:
         if isinstance(error, ssl.SSLError):
-            return True
+            return not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
         error = error.__cause__ or error.__context__
     return False
 
@@ -201,7 +206,7 @@ def retry_after(response: httpx2.Response) -> float | None:
     try:
         until = parsedate_to_datetime(wish)
         return (until - parsedate_to_datetime(response.headers["Date"])).total_seconds()
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
@@ -209,5 +214,5 @@ def ahead(response: httpx2.Response) -> timedelta:
     """Return by how much the server's clock is ahead of ours; nothing when it does not say."""
     try:
         return parsedate_to_datetime(response.headers["Date"]) - datetime.now(UTC)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return timedelta()

@@ -22,7 +22,7 @@ from kvk_enrich.model import Answer, Call, Found, NotFound, Secret
 from kvk_enrich.registers import _http, kvk_profile
 from kvk_enrich.registers.interface import AtSend, Reply
 
-_TEST_NUMBER: Final = "69599084"
+PROBED: Final = "69599084"
 """Published by KVK for testing; known or not, asking for it proves that key, address and TLS are right."""
 
 _NOT_REGISTERED: Final = {"IPD0005", "IPD0007"}
@@ -93,7 +93,7 @@ class Kvk:
             RegisterError: as :meth:`fetch`.
         """
         response, body = await self._lanes.get(
-            f"{self._base_url}/v2/zoeken?kvkNummer={_TEST_NUMBER}&resultatenPerPagina=1",
+            f"{self._base_url}/v2/zoeken?kvkNummer={PROBED}&resultatenPerPagina=1",
             accept="application/json",
             at_send=at_send,
         )
@@ -113,10 +113,10 @@ def read(number: str, response: httpx2.Response, body: bytes) -> Answer:
     """
     if response.status_code == HTTPStatus.OK:
         return _found(number, body)
-    codes = kvk_profile.error_codes(body)
-    if response.status_code == HTTPStatus.NOT_FOUND and _NOT_REGISTERED.intersection(codes):
+    codes = set(kvk_profile.error_codes(body))
+    if response.status_code == HTTPStatus.NOT_FOUND and codes and codes <= _NOT_REGISTERED:
         return NotFound(number, "not_registered", body)
-    if response.status_code == HTTPStatus.BAD_REQUEST and _NOT_VALID.intersection(codes):
+    if response.status_code == HTTPStatus.BAD_REQUEST and codes and codes <= _NOT_VALID:
         return NotFound(number, "not_valid_in_register", body)
     raise _refusal(response, body)
 
@@ -142,7 +142,9 @@ def _found(number: str, body: bytes) -> Found:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if body.lstrip()[:1] != b"{":
             raise Unusable("unexpected_answer", "200 with something that is not JSON") from None
+        if isinstance(error, msgspec.ValidationError):  # whole, but of another shape: so it will be the next time
+            raise Unusable("unreadable_answer", str(error)[:200]) from None
         raise Transient("unreadable_answer", str(error)[:200]) from None
     if profile.kvk_nummer != number:
-        raise Unusable("wrong_company", f"the answer is about {profile.kvk_nummer}")
+        raise Unusable("wrong_company", f"the answer is about {profile.kvk_nummer[:12]!r}")
     return Found(number, body)

@@ -6,6 +6,7 @@ change without notice. Empty fields are absent; flags are "Ja"/"Nee"; dates are 
 zeros for unknown parts; legal entities without a branch carry their addresses under eigenaar.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Annotated, Any, Final
@@ -17,6 +18,7 @@ from msgspec import Struct
 from kvk_enrich.columns import BASISPROFIEL, schema
 
 _DATE_DIGITS: Final = 8
+_CODE: Final = re.compile(r"IPD[0-9]{4,6}", re.ASCII)
 
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """A number that our columns can hold; any other is refused on receipt, not when it is too late."""
@@ -221,6 +223,7 @@ def error_codes(body: bytes) -> list[str]:
     """Return the register's own codes (IPD....) in an error body; empty when it is not the register speaking."""
     try:
         faults: Any = msgspec.json.decode(body)["fout"]
-        return [fault["code"] for fault in faults if isinstance(fault["code"], str)]
+        codes = [fault["code"] for fault in faults]
+        return [code for code in codes if isinstance(code, str) and _CODE.fullmatch(code)]
     except (msgspec.DecodeError, KeyError, TypeError, ValueError, RecursionError):
         return []
