@@ -8,6 +8,7 @@ nothing (a shortened write-ahead log opens with fewer rows), so counts are compa
 open; a cache that is damaged, lost or not ours is set aside and rebuilt from the journal.
 """
 
+import fcntl
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ import duckdb
 import polars as pl
 
 from kvk_enrich.columns import PRODUCTS, schema
-from kvk_enrich.errors import StateTooNew, StorageError
+from kvk_enrich.errors import StateInUse, StateTooNew, StorageError
 from kvk_enrich.model import Status
 from kvk_enrich.state.home import Home, held
 from kvk_enrich.state.journal import Journal, StoredAnswer
@@ -129,6 +130,9 @@ class Cache:
         if total:
             self._connection.execute("CHECKPOINT")
             journal.mark_absorbed(self._up_to(), keep=keep)
+        if self._up_to() < journal.absorbed():
+            # Made anew when the journal no longer kept the newest answers: there is no more to take over.
+            self._connection.execute("UPDATE absorbed SET up_to = ?", [journal.absorbed()])
         return total
 
     @property
@@ -203,17 +207,13 @@ def open_cache(home: Home, journal: Journal, typing: Typing, notes: Callable[[st
         notes: Told in a sentence when the cache was set aside, rebuilt or brought up to date.
 
     Raises:
-        StateInUse: another run held it for more than a minute.
+        StateInUse: another run held it for more than a minute, or another program has it open.
         StateTooNew: it was made by a newer version.
-        StorageError: the disk is full or does not let us write.
+        StorageError: the disk is full or does not let us write; or a part that was only now read
+            is damaged: it is set aside, and the next opening makes the cache anew.
     """
     with held(home.locks / "cache", seconds=_WAIT_SECONDS, what=f"the cache {home.cache}"):
-        connection = _connect(home, journal)
-        if connection is None:
-            _set_aside(home.cache, notes)
-            connection = _connect(home, journal)
-        if connection is None:
-            raise StorageError(f"the cache {home.cache} cannot be made")
+        connection = _opened(home, journal, notes)
         try:
             cache = Cache(connection)
             if cache.is_empty and journal.absorbed():
@@ -223,9 +223,26 @@ def open_cache(home: Home, journal: Journal, typing: Typing, notes: Callable[[st
                 notes("The cache was brought up to date with this version's columns; no call was needed.")
             yield cache
         except duckdb.Error as error:
-            raise StorageError(f"the cache {home.cache} cannot be used: {error}") from error
+            connection.close()
+            if _is_readable(home):
+                raise StorageError(f"the cache {home.cache} cannot be used: {error}") from error
+            _set_aside(home.cache, notes)
+            raise StorageError(
+                f"the cache {home.cache} was damaged; give the same command again: it is made anew from the journal"
+            ) from error
         finally:
             connection.close()
+
+
+def _opened(home: Home, journal: Journal, notes: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
+    try:
+        connection = _connect(home, journal)
+        if connection is None:
+            _set_aside(home.cache, notes)
+            connection = _made(home, journal)
+    except OSError as error:
+        raise StorageError(f"the cache {home.cache} cannot be used: {error.strerror}") from error
+    return connection
 
 
 def _connect(home: Home, journal: Journal) -> duckdb.DuckDBPyConnection | None:
@@ -241,7 +258,7 @@ def _connect(home: Home, journal: Journal) -> duckdb.DuckDBPyConnection | None:
     try:
         if _is_whole(connection, journal):
             return connection
-    except duckdb.Error:
+    except (duckdb.Error, ValueError):
         pass
     except StateTooNew:
         connection.close()
@@ -270,9 +287,29 @@ def _options(home: Home) -> dict[str, str | bool | int | float | list[str]]:
 
 
 def _is_duckdb(path: Path) -> bool:
-    """Say whether *path* is a DuckDB file: given a CSV or Parquet file DuckDB opens an empty database in memory."""
-    with path.open("rb") as file:
+    """
+    Say whether *path* is a DuckDB file: given a CSV or Parquet file DuckDB opens an empty database in memory.
+
+    Raises:
+        StateInUse: another program has it open; that must not be taken for damage.
+    """
+    with path.open("r+b") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise StateInUse(f"the cache {path} is open in another program; close it there") from None
         return file.read(12)[8:] == b"DUCK"
+
+
+def _is_readable(home: Home) -> bool:
+    """Say whether every block of the cache can be read: opening it reads but few."""
+    try:
+        with duckdb.connect(str(home.cache), config=_options(home)) as connection:
+            for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+                connection.execute(f'SELECT max(hash(t)) FROM "{name}" t').fetchall()
+    except duckdb.Error:
+        return False
+    return True
 
 
 def _is_whole(connection: duckdb.DuckDBPyConnection, journal: Journal) -> bool:
@@ -283,7 +320,8 @@ def _is_whole(connection: duckdb.DuckDBPyConnection, journal: Journal) -> bool:
         )
     ((up_to, rows),) = connection.execute("SELECT up_to, rows FROM absorbed").fetchall()
     ((counted,),) = connection.execute("SELECT count(*) FROM answers").fetchall()
-    return _meta(connection, "journal") == journal.id and counted == rows and up_to >= journal.absorbed()
+    ours = _meta(connection, "journal") == journal.id and up_to <= journal.newest()
+    return ours and counted == rows and (up_to >= journal.absorbed() or not rows)
 
 
 def _set_aside(path: Path, notes: Callable[[str], None]) -> None:

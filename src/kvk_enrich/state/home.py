@@ -99,9 +99,16 @@ def held(path: Path, *, seconds: float, what: str) -> Iterator[None]:
 
     Raises:
         StateInUse: another process still held it after *seconds*; *what* names it to the user.
+        StorageError: the lock file cannot be made.
     """
+    lock = lock_file(path)
     try:
-        with lock_file(path).acquire(timeout=seconds):
-            yield
+        lock.acquire(timeout=seconds)
     except Timeout:
         raise StateInUse(f"{what} is in use by another run; try again when it has finished") from None
+    except OSError as error:
+        raise StorageError(f"{what} cannot be locked: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -34,6 +34,8 @@ from kvk_enrich.state.home import Home, lock_file
 SCHEMA_VERSION: Final = 1
 _BUSY_SECONDS: Final = 30
 _SECOND_NS: Final = 1_000_000_000
+_FARTHEST_NS: Final = 3600 * _SECOND_NS
+"""No live runs book slots an hour ahead: the clock started anew on a machine whose boots have no id."""
 
 HEADROOM: Final = 0.02
 """
@@ -273,7 +275,8 @@ class Journal:
         known_boot, next_slot = sql.execute(
             "SELECT boot_id, next_slot_ns FROM account WHERE id = ?", (account.id,)
         ).fetchone()
-        first = max(next_slot, now + head_start_ns) if known_boot == boot_id else now + (_SECOND_NS if known_boot else 0)
+        same_boot = known_boot == boot_id and next_slot - now < _FARTHEST_NS
+        first = max(next_slot, now + head_start_ns) if same_boot else now + (_SECOND_NS if known_boot else 0)
         step = round(_SECOND_NS * (1 + HEADROOM) / account.requests_per_second)
         if count:
             sql.execute(
@@ -419,7 +422,9 @@ class Journal:
             if str(run) in self._run_locks or not self._is_dead(str(run)):
                 continue
             with self._transaction() as sql:
-                doubtful += _bury(sql, str(run), "died")
+                # It may have ended, and let go of its lock, since the question above.
+                if sql.execute("SELECT 1 FROM run WHERE id = ? AND state = 'running'", (run,)).fetchone():
+                    doubtful += _bury(sql, str(run), "died")
             (self._home.locks / str(run)).unlink(missing_ok=True)
         return doubtful
 
@@ -467,8 +472,9 @@ class Journal:
     # -- answers --------------------------------------------------------------------------------
 
     def newest(self) -> int:
-        """Return the sequence number of the newest answer, 0 if there is none."""
-        return int(str(self._rows("SELECT coalesce(max(seq), 0) FROM answer")[0][0]))
+        """Return the sequence number of the newest answer ever received, 0 if there was none."""
+        rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'answer'")
+        return int(str(rows[0][0])) if rows else 0
 
     def answers(self, *, after: int, most: int) -> list[StoredAnswer]:
         """Return up to *most* answers with a sequence number above *after*, oldest first."""
@@ -523,6 +529,8 @@ def _ensure_schema(connection: sqlite3.Connection) -> None:
             f"the journal was made by a newer kvk-enrich (format {version}, this one knows {SCHEMA_VERSION}): update it"
         )
     if version == 0:
+        if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
+            raise StorageError("the journal is a database of another program; name another home with --home")
         for statement in _statements():
             connection.execute(statement)
         connection.execute("INSERT INTO meta VALUES ('id', ?)", (secrets.token_hex(16),))

@@ -1,0 +1,706 @@
+"""The journal: money, moments, answers, claims and runs, over threads, processes and kills."""
+
+import shutil
+import sqlite3
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.state.parts import (
+    KEY,
+    NOON,
+    STEP_NS,
+    Desk,
+    HandClock,
+    account_of,
+    as_nobody,
+    child,
+    desk,
+    failure,
+    found,
+    modes,
+    not_found,
+    said,
+    settlement,
+)
+
+from kvk_enrich.errors import ConfigError, StateTooNew, StorageError
+from kvk_enrich.model import Permit, Secret
+from kvk_enrich.state.home import open_home
+from kvk_enrich.state.journal import Journal, MonthUse, open_journal
+
+SECOND_NS = 1_000_000_000
+
+
+def slots(permits: tuple[Permit, ...]) -> list[int]:
+    """Return the moments of *permits*."""
+    return [permit.slot_ns for permit in permits]
+
+
+# -- money --------------------------------------------------------------------------------------
+
+
+def test_a_lease_counts_against_the_month(opened: Desk):
+    """Permits count from the moment they are taken, before anything is sent."""
+    opened.journal.lease(opened.run, opened.account, 16)
+    assert opened.used == 16
+
+
+def test_the_ledger_has_calls_and_money(opened: Desk):
+    """The ledger says calls and micro-euro per account and month."""
+    opened.journal.lease(opened.run, opened.account, 3)
+    assert opened.journal.ledger() == [MonthUse("kvk", "main", "2026-11", 3, 60_000)]
+
+
+def test_the_month_ends_within_a_lease(tmp_path: Path):
+    """A lease grants what is left of the month, and says what ended it."""
+    with desk(tmp_path, month=5) as it:
+        first, second = it.journal.lease(it.run, it.account, 8), it.journal.lease(it.run, it.account, 8)
+    assert (len(first.permits), first.refused) == (5, "month_ceiling")
+    assert (len(second.permits), second.refused) == (0, "month_ceiling")
+
+
+def test_the_run_s_ceiling_ends_within_a_lease(opened: Desk):
+    """A lease grants what the run's ceiling leaves, whatever the month has left."""
+    run = opened.begin(ceiling=3)
+    lease = opened.journal.lease(run, opened.account, 8)
+    assert (len(lease.permits), lease.refused) == (3, "run_ceiling")
+    assert opened.journal.lease(run, opened.account, 1).refused == "run_ceiling"
+
+
+def test_a_full_grant_gives_no_reason(tmp_path: Path):
+    """Exactly what is left is granted without a refusal; the next lease has one."""
+    with desk(tmp_path, month=4) as it:
+        assert it.journal.lease(it.run, it.account, 4).refused is None
+        assert it.journal.lease(it.run, it.account, 1).refused == "month_ceiling"
+
+
+def test_the_nearer_ceiling_is_named(tmp_path: Path):
+    """With both ceilings in reach the month is named, unless the run's own comes first."""
+    with desk(tmp_path, month=10) as it:
+        assert it.journal.lease(it.begin(ceiling=2), it.account, 5).refused == "run_ceiling"
+        assert it.journal.lease(it.begin(ceiling=8), it.account, 9).refused == "month_ceiling"
+        assert it.journal.lease(it.begin(ceiling=50), it.account, 9).refused == "month_ceiling"
+
+
+def test_a_run_s_ceiling_is_its_own(opened: Desk):
+    """What one run took is not held against another's ceiling."""
+    opened.journal.lease(opened.begin(ceiling=3), opened.account, 3)
+    assert len(opened.journal.lease(opened.begin(ceiling=3), opened.account, 3).permits) == 3
+
+
+def test_a_lowered_month_is_not_negative(tmp_path: Path):
+    """A month set below what was used already grants nothing."""
+    with desk(tmp_path) as it:
+        it.journal.lease(it.run, it.account, 10)
+        assert it.journal.lease(it.run, account_of(it.journal, month=4), 1).permits == ()
+
+
+def test_permits_given_back_free_month_and_run(tmp_path: Path):
+    """What was surely not sent is no call of the month and none of the run."""
+    with desk(tmp_path, month=4) as it:
+        run = it.begin(ceiling=4)
+        it.journal.give_back(it.journal.lease(run, it.account, 4).permits)
+        assert it.used == 0
+        assert len(it.journal.lease(run, it.account, 4).permits) == 4
+
+
+def test_permits_are_given_back_once(opened: Desk):
+    """Giving back twice returns one unit, not two."""
+    lease = opened.journal.lease(opened.run, opened.account, 2)
+    opened.journal.give_back(lease.permits[:1])
+    opened.journal.give_back(lease.permits[:1])
+    opened.journal.give_back([Permit(999, 0)])
+    assert opened.used == 1
+
+
+@pytest.mark.parametrize("code", [None, "server_error"])
+def test_a_settled_permit_is_not_given_back(opened: Desk, code: str | None):
+    """A call that was sent stays counted, answered or not."""
+    (permit,) = opened.journal.lease(opened.run, opened.account, 1).permits
+    made = settlement(permit, found("12345678")) if code is None else failure(permit, "12345678", code=code)
+    opened.journal.settle(opened.run, opened.account, [made])
+    opened.journal.give_back([permit])
+    assert opened.used == 1
+
+
+def test_permits_go_back_to_their_own_month(opened: Desk):
+    """A permit of November given back in December is a unit of November."""
+    lease = opened.journal.lease(opened.run, opened.account, 2)
+    opened.clock.moment = datetime(2026, 12, 1, 12, tzinfo=UTC)
+    opened.journal.lease(opened.run, opened.account, 1)
+    opened.journal.give_back(lease.permits)
+    assert [(use.month, use.calls) for use in opened.journal.ledger()] == [("2026-12", 1), ("2026-11", 0)]
+
+
+@pytest.mark.parametrize(
+    ("moment", "month"),
+    [
+        ("2026-11-30T22:59:59.999999Z", "2026-11"),
+        ("2026-11-30T23:00:00Z", "2026-12"),
+        ("2026-11-30T23:30:00Z", "2026-12"),
+        ("2026-12-31T23:30:00Z", "2027-01"),
+        ("2026-03-31T21:59:59Z", "2026-03"),
+        ("2026-03-31T22:00:00Z", "2026-04"),
+        ("2026-10-25T00:30:00Z", "2026-10"),
+        ("2026-10-31T22:59:00Z", "2026-10"),
+        ("2028-02-29T22:59:00Z", "2028-02"),
+    ],
+)
+def test_months_are_those_of_amsterdam(tmp_path: Path, moment: str, month: str):
+    """A call counts in the month that it is in Amsterdam, in winter and in summer time."""
+    with desk(tmp_path, clock=HandClock(datetime.fromisoformat(moment))) as it:
+        it.journal.lease(it.run, it.account, 1)
+        assert [use.month for use in it.journal.ledger()] == [month]
+
+
+def test_a_new_month_begins_anew(tmp_path: Path):
+    """What November used up is no ceiling for December."""
+    with desk(tmp_path, month=2) as it:
+        it.journal.lease(it.run, it.account, 2)
+        it.clock.moment = datetime(2026, 11, 30, 23, 0, tzinfo=UTC)
+        assert len(it.journal.lease(it.run, it.account, 2).permits) == 2
+
+
+# -- pace ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("rps", "step"), [(100, STEP_NS), (50, 20_400_000), (1, 1_020_000_000)])
+def test_slots_lie_two_percent_further_apart_than_the_limit_asks(tmp_path: Path, rps: int, step: int):
+    """Slots follow each other at 1.02 / requests_per_second seconds, also from lease to lease."""
+    with desk(tmp_path, rps=rps) as it:
+        taken = slots(it.journal.lease(it.run, it.account, 3).permits) + slots(
+            it.journal.lease(it.run, it.account, 2).permits
+        )
+    assert taken == [5_000_000_000 + place * step for place in range(5)]
+
+
+def test_slots_are_never_in_the_past(opened: Desk):
+    """Time that passed unused is not caught up: the next slot is now."""
+    opened.journal.lease(opened.run, opened.account, 2)
+    opened.clock.ns += 60 * SECOND_NS
+    assert slots(opened.journal.lease(opened.run, opened.account, 2).permits) == [
+        65 * SECOND_NS,
+        65 * SECOND_NS + STEP_NS,
+    ]
+
+
+def test_slots_given_back_are_not_handed_out_again(opened: Desk):
+    """A moment is used once or lost."""
+    first = opened.journal.lease(opened.run, opened.account, 3).permits
+    opened.journal.give_back(first)
+    assert min(slots(opened.journal.lease(opened.run, opened.account, 3).permits)) == max(slots(first)) + STEP_NS
+
+
+def test_two_journals_share_one_schedule(opened: Desk):
+    """Two runs of one account hand out different moments."""
+    other = open_journal(opened.home, opened.clock)
+    run = other.begin("other", account_of(other), ceiling=None, source="other.csv")
+    taken = []
+    for _ in range(5):
+        taken += slots(opened.journal.lease(opened.run, opened.account, 3).permits)
+        taken += slots(other.lease(run, account_of(other), 2).permits)
+    other.close()
+    assert [after - before for before, after in pairwise(taken)] == [STEP_NS] * 24
+
+
+def test_accounts_have_schedules_of_their_own(opened: Desk):
+    """Two keys are two paces: neither waits for the other."""
+    second = account_of(opened.journal, "second", Secret("another-key"))
+    opened.journal.lease(opened.run, opened.account, 50)
+    assert slots(opened.journal.lease(opened.run, second, 1).permits) == [opened.clock.ns]
+
+
+def test_after_a_boot_the_pace_starts_a_second_ahead(opened: Desk):
+    """What the machine sent before it went down is not known, so a second is left free."""
+    opened.clock.ns = 900 * SECOND_NS
+    opened.journal.lease(opened.run, opened.account, 5)
+    opened.clock.boot, opened.clock.ns = "boot-2", 40 * SECOND_NS
+    assert slots(opened.journal.lease(opened.run, opened.account, 1).permits) == [41 * SECOND_NS]
+    assert slots(opened.journal.lease(opened.run, opened.account, 1).permits) == [41 * SECOND_NS + STEP_NS]
+
+
+def test_a_boot_without_an_id_is_noticed(opened: Desk):
+    """Where boots have no id, a clock that went back does not make a run wait for days."""
+    opened.clock.ns = 5 * 86_400 * SECOND_NS
+    opened.journal.lease(opened.run, opened.account, 5)
+    opened.clock.ns = 40 * SECOND_NS
+    assert slots(opened.journal.lease(opened.run, opened.account, 1).permits) == [41 * SECOND_NS]
+
+
+def test_a_refused_lease_moves_no_slot(tmp_path: Path):
+    """Asking in vain books no moments."""
+    with desk(tmp_path, month=1) as it:
+        it.journal.lease(it.run, it.account, 1)
+        it.journal.lease(it.run, it.account, 9)
+        raised = account_of(it.journal, month=9)
+        assert slots(it.journal.lease(it.run, raised, 1).permits) == [it.clock.ns + STEP_NS]
+
+
+@given(st.lists(st.tuples(st.integers(1, 20), st.integers(0, 3 * SECOND_NS)), min_size=1, max_size=12))
+def test_no_second_holds_more_than_the_limit(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int]]):
+    """However leases and time follow each other, a window of a second has at most ten slots at ten a second."""
+    root = tmp_path_factory.mktemp("home")
+    with desk(root, rps=10) as it:
+        taken = []
+        for wanted, passed in steps:
+            lease = slots(it.journal.lease(it.run, it.account, wanted).permits)
+            assert all(slot >= it.clock.ns for slot in lease)
+            taken += lease
+            it.clock.ns += passed
+    shutil.rmtree(root)
+    assert taken == sorted(taken)
+    assert all(later - first > SECOND_NS for first, later in zip(taken, taken[10:], strict=False))
+
+
+LEASING = """
+import sys
+from pathlib import Path
+from kvk_enrich.clock import SystemClock
+from kvk_enrich.state.home import open_home
+from kvk_enrich.state.journal import open_journal
+from tests.state.parts import account_of
+journal = open_journal(open_home(Path(sys.argv[1])), SystemClock())
+account = account_of(journal, month=int(sys.argv[2]))
+run = journal.begin("job", account, ceiling=None, source="list.csv")
+print("ready", flush=True)
+sys.stdin.readline()
+while permits := journal.lease(run, account, 7).permits:
+    print(*(permit.slot_ns for permit in permits), flush=True)
+print("end", flush=True)
+"""
+
+
+def test_three_processes_never_exceed_the_month_nor_share_a_slot(tmp_path: Path):
+    """Three processes that open a new home and lease at once keep one ledger and one schedule."""
+    with (
+        child(LEASING, tmp_path / "home", 300) as one,
+        child(LEASING, tmp_path / "home", 300) as two,
+        child(LEASING, tmp_path / "home", 300) as three,
+    ):
+        processes = [one, two, three]
+        assert [said(process) for process in processes] == ["ready"] * 3
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        taken = []
+        for process in processes:
+            while (line := said(process)) != "end":
+                taken += [int(slot) for slot in line.split()]
+    taken.sort()
+    assert len(taken) == 300
+    assert min(after - before for before, after in pairwise(taken)) >= STEP_NS
+    journal = open_journal(open_home(tmp_path / "home"), HandClock())
+    assert [use.calls for use in journal.ledger()] == [300]
+    journal.close()
+
+
+# -- accounts -----------------------------------------------------------------------------------
+
+
+def test_one_key_is_one_account(opened: Desk):
+    """The same key under another name is refused, and the message names the account that has it."""
+    with pytest.raises(ConfigError, match="'main'"):
+        account_of(opened.journal, "crm")
+
+
+def test_another_register_may_know_the_same_key(opened: Desk):
+    """The key of a test register says nothing about the account of another."""
+    other = opened.journal.account(
+        "kvk@http://127.0.0.1/api", "crm", KEY, requests_per_second=1, calls_per_month=1, micro_eur=0
+    )
+    assert other.id != opened.account.id
+
+
+def test_a_rotated_key_keeps_its_ledger(opened: Desk):
+    """A new key under the old name goes on with the month of the old one."""
+    opened.journal.lease(opened.run, opened.account, 7)
+    again = account_of(opened.journal, "main", Secret("new-key"))
+    assert (again.id, opened.used) == (opened.account.id, 7)
+
+
+def test_rotating_onto_another_account_s_key_is_refused(opened: Desk):
+    """An account cannot take over the key of another."""
+    account_of(opened.journal, "crm", Secret("second-key"))
+    with pytest.raises(ConfigError, match="'crm'"):
+        account_of(opened.journal, "main", Secret("second-key"))
+
+
+def test_a_run_without_a_key_leaves_the_account_as_it_is(opened: Desk):
+    """An empty key is nobody's: it is refused nowhere, and the known key stays known."""
+    account_of(opened.journal, "main", Secret(""))
+    account_of(opened.journal, "crm", Secret(""))
+    with pytest.raises(ConfigError):
+        account_of(opened.journal, "crm")
+
+
+def test_the_key_is_in_no_file(opened: Desk):
+    """Neither the key nor its plain hash is anywhere below the home folder."""
+    opened.answer(found("12345678"))
+    opened.journal.mark_absorbed(0, keep=timedelta(days=1))
+    files = [path for path in opened.home.root.rglob("*") if path.is_file()]
+    assert len(files) >= 3
+    assert not any(KEY.reveal().encode() in path.read_bytes() for path in files)
+
+
+# -- answers ------------------------------------------------------------------------------------
+
+
+def test_settled_answers_are_read_back_as_received(opened: Desk):
+    """Bodies, outcomes and moments come back unchanged, oldest first."""
+    opened.answer(found("12345678", naam="Café ÆØÅ €"), not_found("90000749"))
+    first, second = opened.journal.answers(after=0, most=10)
+    assert first == (
+        1,
+        opened.run,
+        "kvk",
+        "basisprofiel",
+        "kvk",
+        "12345678",
+        "found",
+        None,
+        NOON,
+        found("12345678", naam="Café ÆØÅ €").body,
+    )
+    assert second[5:9] == ("90000749", "not_found", "not_registered", NOON)
+
+
+def test_a_call_without_an_answer_leaves_none(opened: Desk):
+    """A failed call is counted and kept as a try, not as an answer."""
+    permits = opened.journal.lease(opened.run, opened.account, 3).permits
+    moments = [NOON, NOON + timedelta(seconds=9), NOON + timedelta(seconds=2)]
+    opened.journal.settle(
+        opened.run,
+        opened.account,
+        [failure(permit, "12345678", at=at) for permit, at in zip(permits, moments, strict=True)],
+    )
+    assert opened.journal.answers(after=0, most=9) == []
+    assert opened.journal.tries(opened.run) == [("12345678", 3, NOON + timedelta(seconds=9))]
+
+
+def test_answers_come_in_pages(opened: Desk):
+    """*after* and *most* walk through all answers once."""
+    opened.answer(*(found(f"{10000000 + place}") for place in range(5)))
+    pages = [opened.journal.answers(after=after, most=2) for after in (0, 2, 4, 5)]
+    assert [[answer.seq for answer in page] for page in pages] == [[1, 2], [3, 4], [5], []]
+
+
+def test_absorbed_answers_are_dropped_when_they_are_old(opened: Desk):
+    """Of what the cache holds the journal keeps the recent; what the cache has not is kept at any age."""
+    opened.answer(found("10000001"), at=NOON - timedelta(days=31))
+    opened.answer(found("10000002"), at=NOON - timedelta(days=29))
+    opened.answer(found("10000003"), at=NOON - timedelta(days=40))
+    opened.journal.mark_absorbed(2, keep=timedelta(days=30))
+    assert opened.journal.absorbed() == 2
+    assert [answer.number for answer in opened.journal.answers(after=0, most=9)] == ["10000002", "10000003"]
+
+
+def test_numbers_of_dropped_answers_are_not_used_again(opened: Desk):
+    """After all answers were dropped the newest is still the newest, and the next one comes after it."""
+    opened.answer(found("10000001"), found("10000002"), at=NOON - timedelta(days=9))
+    opened.journal.mark_absorbed(2, keep=timedelta(days=1))
+    assert opened.journal.newest() == 2
+    opened.answer(found("10000003"))
+    assert [answer.seq for answer in opened.journal.answers(after=0, most=9)] == [3]
+
+
+def test_settling_is_all_or_nothing(opened: Desk):
+    """When one of several settlements cannot be written none is."""
+    first, second = opened.journal.lease(opened.run, opened.account, 2).permits
+    broken = replace(settlement(second, found("10000002")), kind=None)  # type: ignore[arg-type]
+    with pytest.raises(StorageError):
+        opened.journal.settle(opened.run, opened.account, [settlement(first, found("10000001")), broken])
+    assert opened.journal.answers(after=0, most=9) == []
+    opened.journal.give_back([first])
+    assert opened.used == 1
+
+
+def test_many_threads_may_settle_at_once(opened: Desk):
+    """The journal may be called from any thread."""
+
+    def work(place: int) -> None:
+        for step in range(5):
+            opened.answer(found(f"{10000000 + place * 10 + step}"))
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({answer.number for answer in opened.journal.answers(after=0, most=99)}) == opened.used == 30
+
+
+# -- claims -------------------------------------------------------------------------------------
+
+
+def claimed(it: Desk, run: str, *numbers: str, since: int = 0) -> tuple[list[str], list[str], list[str]]:
+    """Claim *numbers*: which are mine, taken, answered."""
+    mine, taken, answered = it.journal.claim(run, "kvk", "basisprofiel", numbers, since=since)
+    return mine, taken, answered
+
+
+def test_claims_split_the_numbers_between_two_runs(opened: Desk):
+    """Of several runs one asks; claiming again what is one's own changes nothing."""
+    other = opened.begin()
+    assert claimed(opened, opened.run, "1", "2") == (["1", "2"], [], [])
+    assert claimed(opened, other, "2", "3") == (["3"], ["2"], [])
+    assert claimed(opened, opened.run, "1", "3") == (["1"], ["3"], [])
+
+
+def test_registers_and_products_are_claimed_apart(opened: Desk):
+    """A number claimed for one register is free for another."""
+    other = opened.begin()
+    claimed(opened, opened.run, "1")
+    assert opened.journal.claim(other, "kvk-test", "basisprofiel", ["1"], since=0).mine == ["1"]
+    assert opened.journal.claim(other, "kvk", "vestigingen", ["1"], since=0).mine == ["1"]
+
+
+def test_an_answer_frees_its_claim_and_is_reported(opened: Desk):
+    """A number that another run answered since the plan is neither asked nor waited for."""
+    other = opened.begin()
+    claimed(opened, opened.run, "12345678")
+    opened.answer(found("12345678"))
+    assert claimed(opened, other, "12345678", since=0) == ([], [], ["12345678"])
+    assert claimed(opened, other, "12345678", since=1) == (["12345678"], [], [])
+
+
+def test_unclaimed_numbers_are_free(opened: Desk):
+    """A run lets go of its own claims only."""
+    other = opened.begin()
+    claimed(opened, opened.run, "1", "2")
+    opened.journal.unclaim(other, ["1"])
+    opened.journal.unclaim(opened.run, ["2"])
+    assert claimed(opened, other, "1", "2") == (["2"], ["1"], [])
+
+
+def test_the_end_of_a_run_frees_its_claims(opened: Desk):
+    """A finished run holds nothing back."""
+    other = opened.begin()
+    claimed(opened, other, "1")
+    opened.journal.finish(other, "partial", b"{}")
+    assert claimed(opened, opened.run, "1") == (["1"], [], [])
+
+
+# -- runs ---------------------------------------------------------------------------------------
+
+
+DYING = """
+import sys
+from pathlib import Path
+from kvk_enrich.clock import SystemClock
+from kvk_enrich.state.home import open_home
+from kvk_enrich.state.journal import open_journal
+from tests.state.parts import HandClock, account_of, found, settlement
+journal = open_journal(open_home(Path(sys.argv[1])), HandClock())
+account = account_of(journal)
+run = journal.begin("job", account, ceiling=None, source="list.csv")
+journal.claim(run, "kvk", "basisprofiel", ["10000001", "10000002"], since=journal.newest())
+permits = journal.lease(run, account, 5).permits
+journal.settle(run, account, [settlement(permits[0], found("10000001"))])
+journal.give_back(permits[4:])
+print(run, flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_killed_run_is_buried_by_the_next(opened: Desk):
+    """After kill -9 claims are free, answers are there, calls under way are in doubt and stay counted."""
+    with child(DYING, opened.home.root) as process:
+        run = said(process)
+        assert opened.journal.sweep() == 0
+        assert claimed(opened, opened.run, "10000001", "10000002") == ([], ["10000002"], ["10000001"])
+    assert opened.journal.sweep() == 3
+    assert opened.journal.sweep() == 0
+    assert claimed(opened, opened.run, "10000002") == (["10000002"], [], [])
+    assert [answer.number for answer in opened.journal.answers(after=0, most=9)] == ["10000001"]
+    (line,) = opened.journal.runs(run)
+    assert (line.state, line.calls, line.in_doubt, line.record) == ("died", 4, 3, None)
+    assert opened.used == 4
+    assert not (opened.home.locks / run).exists()
+
+
+def test_a_live_run_is_not_buried(opened: Desk):
+    """Neither its own process nor another open journal takes a live run for dead."""
+    opened.journal.lease(opened.run, opened.account, 2)
+    other = open_journal(opened.home, opened.clock)
+    assert (opened.journal.sweep(), other.sweep()) == (0, 0)
+    other.close()
+    assert [line.state for line in opened.journal.runs()] == ["running"]
+
+
+def test_a_run_that_ended_on_the_way_is_not_buried(opened: Desk):
+    """A run that ends between a sweeper's question and its answer keeps its own end."""
+    ended = opened.begin()
+
+    class Slow(Journal):
+        def _is_dead(self, run: str) -> bool:
+            if run == ended:
+                opened.journal.finish(ended, "complete", b"{}")
+            return super()._is_dead(run)
+
+    other = open_journal(opened.home, opened.clock)
+    other.__class__ = Slow
+    other.sweep()
+    other.close()
+    assert opened.journal.runs(ended)[0].state == "complete"
+
+
+def test_a_run_ended_in_another_thread_lets_go_of_its_lock(opened: Desk):
+    """Which thread ends a run, or closes the journal, makes no difference."""
+    thread = threading.Thread(target=opened.journal.close)
+    thread.start()
+    thread.join()
+    other = open_journal(opened.home, opened.clock)
+    other.sweep()
+    assert [line.state for line in other.runs()] == ["died"]
+    other.close()
+
+
+def test_a_finished_run_keeps_its_record(opened: Desk):
+    """The record comes back as it was written; permits left open are in doubt."""
+    opened.journal.lease(opened.run, opened.account, 2)
+    opened.clock.moment += timedelta(minutes=2)
+    opened.journal.finish(opened.run, "stopped", '{"naam": "é"}'.encode())
+    (line,) = opened.journal.runs()
+    assert line == (
+        opened.run, "stopped", "2026-11-21T12:00:00.000000Z", "2026-11-21T12:02:00.000000Z", "list.csv", 2, 2, {"naam": "é"},
+    )  # fmt: skip
+
+
+def test_runs_come_newest_first(opened: Desk):
+    """The list of runs begins with the latest; an unknown id gives none."""
+    opened.clock.moment += timedelta(seconds=1)
+    later = opened.begin()
+    assert [line.id for line in opened.journal.runs()] == [later, opened.run]
+    assert opened.journal.runs("20000101T000000-000000") == []
+
+
+def test_a_job_begins_with_the_first_of_its_interrupted_runs(tmp_path: Path):
+    """What was paid since the first interrupted run counts, until a run completes the job."""
+    with desk(tmp_path) as it:
+        starts, seen = [], []
+        states: list[Literal["complete", "partial", "stopped"]] = [
+            "stopped",
+            "partial",
+            "complete",
+            "stopped",
+            "complete",
+        ]
+        for state in states:
+            it.clock.moment += timedelta(hours=1)
+            starts.append(it.clock.moment)
+            seen.append(it.journal.begun("refresh"))
+            it.journal.finish(it.begin(job="refresh"), state, b"{}")
+        seen.append(it.journal.begun("refresh"))
+        assert it.journal.begun("never") is None
+    assert seen == [None, starts[0], starts[0], None, starts[3], None]
+
+
+# -- the file -----------------------------------------------------------------------------------
+
+
+def test_the_journal_is_the_owner_s_alone(opened: Desk):
+    """Folders are 0700 and files 0600, the side files of a busy journal and the locks too."""
+    opened.answer(found("12345678"))
+    found_modes = dict(modes(opened.home.root))
+    assert {"home", "locks", "tmp", "journal.sqlite", "journal.sqlite-wal", opened.run} <= found_modes.keys()
+    wrong = {
+        path.name: oct(path.stat().st_mode)
+        for path in opened.home.root.rglob("*")
+        if path.stat().st_mode & 0o777 != (0o700 if path.is_dir() else 0o600)
+    }
+    assert wrong == {}
+
+
+def test_a_journal_is_opened_again_as_it_was(tmp_path: Path):
+    """Closing and opening changes nothing, and the journal stays itself."""
+    with desk(tmp_path) as it:
+        ident = it.journal.id
+        it.journal.lease(it.run, it.account, 3)
+    with desk(tmp_path) as it:
+        assert (it.journal.id, it.used) == (ident, 3)
+
+
+def test_a_newer_journal_is_refused_untouched(tmp_path: Path):
+    """A journal of a newer version is not written to; the message says what to do."""
+    with desk(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    before = (tmp_path / "journal.sqlite").read_bytes()
+    with pytest.raises(StateTooNew, match=r"format 99.*update"), desk(tmp_path):
+        pass
+    assert (tmp_path / "journal.sqlite").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content", [b"row;kvk\n1;12345678\n" * 99, b"\x00" * 4096, b"SQLite format 3\x00" + b"\xff" * 4096]
+)
+def test_what_is_no_journal_is_refused(tmp_path: Path, content: bytes):
+    """Another file in its place is neither used nor overwritten."""
+    home = open_home(tmp_path)
+    home.journal.write_bytes(content)
+    with pytest.raises(StorageError, match=r"journal\.sqlite"):
+        open_journal(home, HandClock())
+    assert home.journal.read_bytes() == content
+
+
+def test_a_database_of_another_program_is_refused(tmp_path: Path):
+    """Somebody else's SQLite file is not filled with our tables."""
+    home = open_home(tmp_path)
+    with sqlite3.connect(home.journal) as connection:
+        connection.execute("CREATE TABLE recipes (title TEXT)")
+    connection.close()
+    with pytest.raises(StorageError, match="another program"):
+        open_journal(home, HandClock())
+    connection = sqlite3.connect(home.journal)
+    assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("recipes",)]
+    connection.close()
+
+
+def test_a_damaged_journal_is_refused(tmp_path: Path):
+    """A journal cut in the middle gives an error of storage, not a bug's traceback."""
+    with desk(tmp_path) as it:
+        it.answer(*(found(f"{10000000 + place}") for place in range(200)))
+        home = it.home
+    whole = home.journal.read_bytes()
+    home.journal.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StorageError):
+        _read_all(home)
+
+
+def _read_all(home):
+    journal = open_journal(home, HandClock())
+    try:
+        journal.answers(after=0, most=999)
+    finally:
+        journal.close()
+
+
+def test_a_folder_in_its_place_is_refused(tmp_path: Path):
+    """A folder named like the journal is an error of storage."""
+    home = open_home(tmp_path)
+    home.journal.mkdir()
+    with pytest.raises(StorageError):
+        open_journal(home, HandClock())
+
+
+def test_a_home_that_cannot_be_written_is_refused(tmp_path: Path):
+    """A journal in a read-only folder is an error of storage, before anything is asked."""
+    outer = Path("/tmp") / f"kvk-enrich-test-{tmp_path.parent.name}-{tmp_path.name}"  # reachable without root's rights
+    home = open_home(outer / "home")
+    try:
+        outer.chmod(0o755)
+        home.root.chmod(0o555)
+        with as_nobody(), pytest.raises(StorageError):
+            open_journal(home, HandClock())
+    finally:
+        shutil.rmtree(outer)
