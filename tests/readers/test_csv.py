@@ -1,8 +1,11 @@
+import resource
+import signal
+
 import polars as pl
 import pytest
 
 from kvk_enrich import readers
-from kvk_enrich.errors import ConfigError, InputRefused
+from kvk_enrich.errors import ConfigError, InputRefused, StorageError
 
 
 def content(rows: readers.Rows) -> list[tuple[object, ...]]:
@@ -89,6 +92,7 @@ def test_decisions_are_noted(text, options, note, read):
         (b'a,b\n1,2\n3,"4\n5,6\n', {}, "line 3 opens a quote that is never closed"),
         (b'a;b\n1;2\n3;"4\n5;6\n', {}, "line 3 opens a quote that is never closed"),
         (b'a,b\n1,2\n3,"4"5\n', {}, "line 3 has text after a closing quote"),
+        (b'""a",b\n1,2\n', {}, "line 1 has text after a closing quote"),
         (b'a,b\n1,2\n3,4"\n5,6\n', {}, "line 3 has a quotation mark inside a cell"),
         (b"a,b,a\n1,2,3\n", {}, "several columns are called 'a'"),
         (b"69599084,x\n68750110,y\n", {}, "first line holds 69599084"),
@@ -152,6 +156,32 @@ def test_a_cell_beyond_the_usual(read):
     rows = read(b"a;b\n1;" + b"x" * 300_000 + b"\n2;y\n")
 
     assert [row[0] for row in content(rows)] == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["decoded.csv", "list.parquet"])
+def test_no_folder_to_write_in(name, read, tmp_path):
+    """A place where nothing can be written is a storage error."""
+    (tmp_path / "run" / name).mkdir(parents=True)
+
+    with pytest.raises(StorageError, match=name):
+        read("a;b\n1;é\n".encode("cp1252"), encoding="windows-1252")
+
+
+def test_disk_full(read, tmp_path):
+    """A full disk is told as such, and not as a fault of the list."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    lines = "".join(f"{number * 7919};{number * 104729}\n" for number in range(20_000))
+    path = tmp_path / "list.csv"
+    path.write_text(f"a;b\n{lines}")
+    taken = readers.snapshot(path, tmp_path / "run")
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+        with pytest.raises(StorageError, match=r"list\.parquet cannot be written"):
+            readers.read(taken, folder=tmp_path / "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
 
 
 def test_intermediate_files_are_private(read, tmp_path):

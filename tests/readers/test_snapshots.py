@@ -6,6 +6,7 @@ import pytest
 
 from kvk_enrich import readers
 from kvk_enrich.errors import InputRefused, StorageError
+from kvk_enrich.readers import snapshots
 
 
 def test_what_was_taken(tmp_path):
@@ -89,8 +90,8 @@ def test_what_is_no_file(tmp_path):
 
     for name, sentence in [
         ("folder.csv", "folder"),
-        ("pipe.csv", "not a regular file"),
-        ("none.csv", "does not exist"),
+        ("pipe.csv", "pipe"),
+        ("none.csv", "No such file"),
     ]:
         with pytest.raises(InputRefused, match=sentence):
             readers.snapshot(tmp_path / name, tmp_path / "run")
@@ -102,7 +103,7 @@ def test_unreadable(tmp_path):
     (tmp_path / "list.csv").write_bytes(b"a\n")
     (tmp_path / "list.csv").chmod(0)
 
-    with pytest.raises(InputRefused, match="may not be read"):
+    with pytest.raises(InputRefused, match="Permission denied"):
         readers.snapshot(tmp_path / "list.csv", tmp_path / "run")
 
 
@@ -138,6 +139,11 @@ def test_changes_while_read(tmp_path):
         enough.set()
         writer.join()
     assert not (tmp_path / "run" / "input.csv").exists()
+
+
+def test_gone_while_read(tmp_path):
+    """A list that is no longer there has changed."""
+    assert snapshots._identity_at(tmp_path / "gone.csv") == ()
 
 
 def test_no_room(tmp_path):

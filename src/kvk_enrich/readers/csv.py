@@ -154,6 +154,8 @@ def _parsed(path: Path, original: Path, separator: str, columns: list[str], fold
     except OSError as error:
         raise StorageError(f"{parsed} cannot be written: {error}.") from error
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        if "os error" in str(error):  # polars tells a full disk as an error of its own
+            raise StorageError(f"{parsed} cannot be written: {error}.") from error
         fault = error
     raise InputRefused(f"{original}: {first_fault(path, separator, len(columns), skip)}") from fault
 

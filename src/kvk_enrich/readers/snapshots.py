@@ -62,20 +62,16 @@ def take(path: Path, folder: Path, *, parquet: bool) -> Snapshot:
 def _opened(path: Path) -> BinaryIO:
     try:
         # Not blocking: opening a pipe would wait for its writer, and it is refused anyway.
-        return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    except FileNotFoundError:
-        raise InputRefused(f"{path} does not exist.") from None
-    except IsADirectoryError:
-        raise InputRefused(f"{path} is a folder; name the file in it.") from None
-    except PermissionError:
-        raise InputRefused(f"{path} may not be read by this user.") from None
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise InputRefused(f"{path} cannot be opened: {error.strerror}.") from error
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise InputRefused(f"{path} is not a regular file but a folder, pipe or device. Name a file.")
 
 
 def _refuse_kind(path: Path, status: os.stat_result, beginning: bytes, *, parquet: bool) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise InputRefused(f"{path} is not a regular file (a pipe or device); save the list to a file first.")
     if status.st_size == 0:
         raise InputRefused(f"{path} is empty.")
     kind = next((kind for magic, kind in _KINDS if beginning.startswith(magic)), None)
