@@ -93,7 +93,7 @@ def found(number: str, **fields: object) -> Found:
 
 
 def not_found(number: str) -> NotFound:
-    """Return the register\'s own word that it has nothing about *number*."""
+    """Return the register's own word that it has nothing about *number*."""
     body = b'{"fout":[{"code":"IPD0005","omschrijving":"kan niet worden geleverd"}]}'
     return NotFound(number, "not_registered", body)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.state.parts import (
     KEY,
@@ -243,6 +243,7 @@ def test_a_refused_lease_moves_no_slot(tmp_path: Path):
         assert slots(it.journal.lease(it.run, raised, 1).permits) == [it.clock.ns + STEP_NS]
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(1, 20), st.integers(0, 3 * SECOND_NS)), min_size=1, max_size=12))
 def test_no_second_holds_more_than_the_limit(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int]]):
     """However leases and time follow each other, a window of a second has at most ten slots at ten a second."""
@@ -569,9 +570,9 @@ def test_a_finished_run_keeps_its_record(opened: Desk):
     opened.clock.moment += timedelta(minutes=2)
     opened.journal.finish(opened.run, "stopped", '{"naam": "é"}'.encode())
     (line,) = opened.journal.runs()
-    assert line == (
-        opened.run, "stopped", "2026-11-21T12:00:00.000000Z", "2026-11-21T12:02:00.000000Z", "list.csv", 2, 2, {"naam": "é"},
-    )  # fmt: skip
+    assert line[:2] == (opened.run, "stopped")
+    assert line[2:4] == ("2026-11-21T12:00:00.000000Z", "2026-11-21T12:02:00.000000Z")
+    assert line[4:] == ("list.csv", 2, 2, {"naam": "é"})
 
 
 def test_runs_come_newest_first(opened: Desk):

@@ -1,0 +1,581 @@
+"""The cache: what is known, taken over from the journal; damage of every kind is noticed and mended."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from tests.state.parts import NOON, Desk, as_nobody, child, desk, found, modes, not_found, said
+
+from kvk_enrich.columns import BASISPROFIEL, schema
+from kvk_enrich.errors import StateInUse, StateTooNew, StorageError
+from kvk_enrich.registers.kvk_profile import rows
+from kvk_enrich.state.cache import Cache, open_cache
+
+TYPING = {"basisprofiel": rows}
+MONTH = timedelta(days=30)
+NUMBERS = [f"{10000001 + place}" for place in range(6)]
+
+
+@contextmanager
+def cache_of(it: Desk, notes: list[str] | None = None) -> Iterator[Cache]:
+    """Open the cache of *it* with everything in it that the journal knows."""
+    told = notes if notes is not None else []
+    with open_cache(it.home, it.journal, TYPING, told.append) as cache:
+        cache.absorb(it.journal, TYPING, keep=MONTH)
+        yield cache
+
+
+def wanted(*numbers: str) -> pl.DataFrame:
+    """Return *numbers* as they are looked up."""
+    return pl.DataFrame(
+        {"kind": ["kvk"] * len(numbers), "number": list(numbers)}, schema={"kind": pl.String, "number": pl.String}
+    )
+
+
+def known(cache: Cache, *numbers: str) -> dict[str, str]:
+    """Return what the cache knows of *numbers*: number and name, or outcome where there is none."""
+    found_rows = cache.look_up(wanted(*numbers), register="kvk", product="basisprofiel")
+    return {row["number"]: row["kvk_name"] or row["status"] for row in found_rows.iter_rows(named=True)}
+
+
+def fresh(cache: Cache, *numbers: str, found_age: int = 30, not_found_age: int = 7) -> dict[str, str]:
+    """Return which of *numbers* need no call, with their outcome."""
+    lines = cache.fresh(
+        wanted(*numbers),
+        register="kvk",
+        product="basisprofiel",
+        found_since=NOON - timedelta(days=found_age),
+        not_found_since=NOON - timedelta(days=not_found_age),
+    )
+    return dict(lines.select("number", "status").iter_rows())
+
+
+def quarantined(it: Desk) -> list[str]:
+    """Return the files that were set aside."""
+    return sorted(path.name for path in it.home.root.glob("*quarantine*"))
+
+
+@pytest.fixture(scope="module")
+def full_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a home whose cache holds the six numbers, everything closed."""
+    root = tmp_path_factory.mktemp("full") / "home"
+    with desk(root) as it:
+        it.answer(*(found(number) for number in NUMBERS))
+        with cache_of(it) as cache:
+            assert len(known(cache, *NUMBERS)) == 6
+        it.journal.finish(it.run, "complete", b"{}")
+    return root
+
+
+@pytest.fixture
+def filled(full_home: Path, tmp_path: Path) -> Iterator[Desk]:
+    """Return a copy of it, opened; the cache is closed."""
+    shutil.copytree(full_home, tmp_path / "home")
+    with desk(tmp_path / "home") as it:
+        yield it
+
+
+# -- what is known ------------------------------------------------------------------------------
+
+
+def test_absorbed_answers_are_fresh_and_can_be_looked_up(opened: Desk):
+    """What the journal received is known with its outcome, moment, run and columns."""
+    opened.answer(found("10000001", totaalWerkzamePersonen=7), not_found("10000002"))
+    with cache_of(opened) as cache:
+        assert fresh(cache, "10000001", "10000002", "10000003") == {"10000001": "found", "10000002": "not_found"}
+        looked_up = cache.look_up(wanted("10000001", "10000003"), register="kvk", product="basisprofiel")
+    (row,) = looked_up.iter_rows(named=True)
+    assert (row["status"], row["reason"], row["fetched_at"], row["run"]) == ("found", None, NOON, opened.run)
+    assert (row["kvk_number"], row["kvk_name"], row["kvk_employees"]) == ("10000001", "Bedrijf 10000001", 7)
+
+
+def test_a_number_that_is_not_found_has_empty_columns(opened: Desk):
+    """Not found says why, and nothing of a company."""
+    opened.answer(not_found("10000002"))
+    with cache_of(opened) as cache:
+        looked_up = cache.look_up(wanted("10000002"), register="kvk", product="basisprofiel")
+    (row,) = looked_up.iter_rows(named=True)
+    assert (row["status"], row["reason"]) == ("not_found", "not_registered")
+    assert {row[name] for name in schema(BASISPROFIEL)} == {None}
+
+
+def test_the_newest_answer_wins(opened: Desk):
+    """Whatever came last is known, found or not, within one taking-over and over several."""
+    opened.answer(found("10000001", naam="Oud"), found("10000001", naam="Nieuw"), found("10000002"))
+    with cache_of(opened) as cache:
+        assert known(cache, "10000001", "10000002") == {"10000001": "Nieuw", "10000002": "Bedrijf 10000002"}
+    opened.answer(not_found("10000001"), found("10000002", naam="Later"))
+    with cache_of(opened) as cache:
+        assert known(cache, "10000001", "10000002") == {"10000001": "not_found", "10000002": "Later"}
+
+
+def test_found_and_not_found_have_ages_of_their_own(opened: Desk):
+    """An answer is fresh from the given moment on, to the microsecond, per outcome."""
+    second = timedelta(microseconds=1)
+    opened.answer(found("10000001"), at=NOON - timedelta(days=30))
+    opened.answer(found("10000002"), at=NOON - timedelta(days=30) - second)
+    opened.answer(not_found("10000003"), at=NOON - timedelta(days=7))
+    opened.answer(not_found("10000004"), at=NOON - timedelta(days=7) - second)
+    with cache_of(opened) as cache:
+        assert fresh(cache, *NUMBERS) == {"10000001": "found", "10000003": "not_found"}
+        assert len(known(cache, *NUMBERS)) == 4
+
+
+def test_another_register_s_answers_do_not_count(opened: Desk):
+    """What the practice register said is nothing that KVK said."""
+    opened.answer(found("10000001"))
+    with cache_of(opened) as cache:
+        assert cache.look_up(wanted("10000001"), register="practice", product="basisprofiel").is_empty()
+
+
+def test_kinds_are_told_apart(opened: Desk):
+    """The same digits of another kind are another number."""
+    opened.answer(found("10000001"))
+    with cache_of(opened) as cache:
+        other = wanted("10000001").with_columns(kind=pl.lit("rsin"))
+        assert cache.look_up(other, register="kvk", product="basisprofiel").is_empty()
+
+
+def test_an_unknown_product_is_a_bug(opened: Desk):
+    """A product without columns has no table: it never reaches the database as text."""
+    with cache_of(opened) as cache, pytest.raises(KeyError):
+        cache.look_up(wanted("1"), register="kvk", product='x"; DROP TABLE answers; --')
+
+
+def test_nothing_wanted_nothing_found(filled: Desk):
+    """An empty question has an empty answer with all its columns."""
+    with cache_of(filled) as cache:
+        nothing = cache.look_up(wanted(), register="kvk", product="basisprofiel")
+    assert nothing.height == 0
+    assert set(schema(BASISPROFIEL)) < set(nothing.columns)
+
+
+def test_types_survive(opened: Desk):
+    """Lists, structs, dates and moments come back with the types that the columns promise."""
+    opened.answer(
+        found(
+            "10000001",
+            materieleRegistratie={"datumAanvang": "20150401"},
+            handelsnamen=[{"naam": "Twee", "volgorde": 1}, {"naam": "Een", "volgorde": 0}],
+            sbiActiviteiten=[{"sbiCode": "01131", "sbiOmschrijving": "Teelt van groente", "indHoofdactiviteit": "Ja"}],
+        ),
+        found("10000002"),
+    )
+    with cache_of(opened) as cache:
+        table = cache.look_up(wanted("10000001", "10000002"), register="kvk", product="basisprofiel").sort("number")
+    assert table.select(*schema(BASISPROFIEL)).schema == pl.Schema(schema(BASISPROFIEL))
+    assert table.schema["fetched_at"] == pl.Datetime("us", "UTC")
+    first, second = table.iter_rows(named=True)
+    assert first["kvk_start_date"] == date(2015, 4, 1)
+    assert first["kvk_trade_names"] == ["Een", "Twee"]
+    assert first["kvk_sbi"] == [{"code": "01131", "description": "Teelt van groente", "main": True}]
+    assert (second["kvk_trade_names"], second["kvk_sbi"], second["kvk_start_date"]) == ([], [], None)
+
+
+def test_moments_are_kept_in_utc(opened: Desk):
+    """The hour that summer time ends with, there twice in Amsterdam, is two different hours."""
+    moments = [datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (0, 1)]
+    for number, moment in zip(NUMBERS, moments, strict=False):
+        opened.answer(found(number), at=moment)
+    with cache_of(opened) as cache:
+        table = cache.look_up(wanted(*NUMBERS), register="kvk", product="basisprofiel").sort("number")
+    assert table["fetched_at"].to_list() == moments
+
+
+def test_odd_text_survives(opened: Desk):
+    """Quotes, NUL and signs beyond the basic plane come back as they were received."""
+    name = 'O\'Neill "&" \x00 😀 zo'
+    opened.answer(found("10000001", naam=name))
+    with cache_of(opened) as cache:
+        assert known(cache, "10000001") == {"10000001": name}
+
+
+# -- taking over --------------------------------------------------------------------------------
+
+
+def test_absorbing_twice_changes_nothing(filled: Desk):
+    """What was taken over is not taken over again."""
+    with open_cache(filled.home, filled.journal, TYPING, print) as cache:
+        assert cache.absorb(filled.journal, TYPING, keep=MONTH) == 0
+        assert len(known(cache, *NUMBERS)) == 6
+    assert filled.journal.absorbed() == 6
+
+
+def test_old_answers_leave_the_journal_once_absorbed(opened: Desk):
+    """The journal keeps its second copy as long as asked, and no longer."""
+    opened.answer(found("10000001"), at=NOON - timedelta(days=40))
+    opened.answer(found("10000002"))
+    with cache_of(opened) as cache:
+        assert len(known(cache, *NUMBERS)) == 2
+    assert [answer.number for answer in opened.journal.answers(after=0, most=9)] == ["10000002"]
+
+
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from datetime import timedelta
+from kvk_enrich.registers.kvk_profile import rows
+from kvk_enrich.state.cache import open_cache
+from kvk_enrich.state.home import open_home
+from kvk_enrich.state.journal import Journal, open_journal
+from tests.state.parts import HandClock
+where, kill = sys.argv[2], lambda: os.kill(os.getpid(), signal.SIGKILL)
+class Dying(Journal):
+    pages = 0
+    def answers(self, *, after, most):
+        self.pages += 1
+        if where == "after commit" and self.pages == 2:
+            kill()
+        return super().answers(after=after, most=most)
+    def mark_absorbed(self, seq, *, keep):
+        if where == "before mark":
+            kill()
+        super().mark_absorbed(seq, keep=keep)
+        if where == "after mark":
+            kill()
+def typing(bodies):
+    if where == "within":
+        kill()
+    return rows(bodies)
+home = open_home(Path(sys.argv[1]))
+journal = open_journal(home, HandClock())
+journal.__class__ = Dying
+with open_cache(home, journal, {"basisprofiel": typing}, print) as cache:
+    if where == "before":
+        kill()
+    cache.absorb(journal, {"basisprofiel": typing}, keep=timedelta(days=30))
+    kill()
+"""
+
+
+def kill_while_absorbing(it: Desk, where: str) -> None:
+    """Let another process take over the journal's answers and die at *where*."""
+    with child(DYING, it.home.root, where) as process:
+        assert process.wait(30) == -9
+
+
+@pytest.mark.parametrize("where", ["before", "within", "after commit", "before mark", "after mark"])
+def test_a_kill_while_absorbing_loses_nothing(opened: Desk, where: str):
+    """Wherever the process dies, the next opening knows everything, once, without setting anything aside."""
+    opened.answer(*(found(number) for number in NUMBERS))
+    kill_while_absorbing(opened, where)
+    notes: list[str] = []
+    with cache_of(opened, notes) as cache:
+        assert len(known(cache, *NUMBERS)) == 6
+        assert cache._connection.execute("SELECT count(*) FROM answers").fetchall() == [(6,)]
+    assert (notes, quarantined(opened)) == ([], [])
+
+
+def test_a_cut_write_ahead_log_loses_nothing(opened: Desk, tmp_path: Path):
+    """A log that was cut or removed opens without an error; what is missing is taken over again."""
+    opened.answer(*(found(number) for number in NUMBERS))
+    kill_while_absorbing(opened, "after commit")
+    log = opened.home.cache.with_name("cache.duckdb.wal")
+    content = log.read_bytes()
+    assert len(content) > 1000
+    opened.journal.close()
+    for keep in (0.0, 0.1, 0.35, 0.6, 0.85, 0.97):
+        copy = tmp_path / f"copy-{keep}"
+        shutil.copytree(opened.home.root, copy)
+        if keep:
+            (copy / log.name).write_bytes(content[: int(len(content) * keep)])
+        else:
+            (copy / log.name).unlink()
+        with desk(copy) as it, cache_of(it) as cache:
+            assert known(cache, *NUMBERS) == {number: f"Bedrijf {number}" for number in NUMBERS}
+            assert cache._connection.execute("SELECT count(*) FROM answers").fetchall() == [(6,)]
+
+
+# -- damage -------------------------------------------------------------------------------------
+
+
+def test_a_lost_cache_is_made_anew(filled: Desk):
+    """A cache that is gone is rebuilt from the journal, with a note."""
+    filled.home.cache.unlink()
+    notes: list[str] = []
+    with cache_of(filled, notes) as cache:
+        assert len(known(cache, *NUMBERS)) == 6
+    assert [note[:21] for note in notes] == ["The cache was rebuilt"]
+
+
+def test_a_lost_cache_is_noted_once(filled: Desk):
+    """When the journal keeps nothing of what was lost, one note says so, and the cache is used from then on."""
+    filled.journal.mark_absorbed(6, keep=timedelta(days=-1))
+    filled.home.cache.unlink()
+    notes: list[str] = []
+    for _ in range(3):
+        with cache_of(filled, notes) as cache:
+            assert known(cache, *NUMBERS) == {}
+    assert (len(notes), quarantined(filled)) == (1, [])
+    filled.answer(found("10000001"))
+    with cache_of(filled, notes) as cache:
+        assert list(known(cache, *NUMBERS)) == ["10000001"]
+
+
+def csv_file(path: Path) -> None:
+    """Put a list in its place."""
+    path.write_text("kvk,naam\n12345678,Bedrijf\n")
+
+
+def parquet_file(path: Path) -> None:
+    """Put a Parquet file in its place."""
+    pl.DataFrame({"kvk": ["12345678"]}).write_parquet(path)
+
+
+def sqlite_file(path: Path) -> None:
+    """Put a SQLite database in its place."""
+    path.unlink()
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE answers (seq INTEGER)")
+    connection.commit()
+    connection.close()
+
+
+def empty_file(path: Path) -> None:
+    """Leave nothing but the name."""
+    path.write_bytes(b"")
+
+
+def foreign_duckdb(path: Path) -> None:
+    """Put another program's DuckDB database in its place."""
+    path.unlink()
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE answers AS SELECT 1 AS seq")
+
+
+def odd_meta(path: Path) -> None:
+    """Put a database in its place whose version is no number."""
+    path.unlink()
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE meta AS SELECT 'schema' AS key, 'one' AS value")
+
+
+def empty_meta(path: Path) -> None:
+    """Take away what says whose it is."""
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("DELETE FROM meta")
+
+
+def lost_answers(path: Path) -> None:
+    """Take away one answer."""
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("DELETE FROM answers WHERE seq = 3")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [csv_file, parquet_file, sqlite_file, empty_file, foreign_duckdb, odd_meta, empty_meta, lost_answers],
+)
+def test_what_is_no_whole_cache_is_set_aside(filled: Desk, damage: Callable[[Path], None]):
+    """A file that is not ours, or lost rows, is kept beside, and the cache is made anew, with a note of both."""
+    damage(filled.home.cache)
+    content = filled.home.cache.read_bytes()
+    notes: list[str] = []
+    with cache_of(filled, notes) as cache:
+        assert len(known(cache, *NUMBERS)) == 6
+    (aside,) = quarantined(filled)
+    assert aside in notes[0]
+    assert "rebuilt" in notes[1]
+    assert (filled.home.root / aside).read_bytes()[8:12] == content[8:12]
+
+
+def test_the_cache_of_another_home_is_set_aside(filled: Desk, tmp_path: Path):
+    """A cache that belongs to another journal is not used, whatever it holds."""
+    with desk(tmp_path / "other") as other:
+        other.answer(*(found(number, naam="Elders") for number in [*NUMBERS, "10000009"]))
+        with cache_of(other):
+            pass
+        shutil.copy(other.home.cache, filled.home.cache)
+    notes: list[str] = []
+    with cache_of(filled, notes) as cache:
+        assert known(cache, *NUMBERS, "10000009") == {number: f"Bedrijf {number}" for number in NUMBERS}
+    assert len(notes) == 2
+
+
+def test_an_older_copy_of_the_cache_is_set_aside(filled: Desk):
+    """A restored copy that lacks what the cache had taken over is noticed."""
+    older = filled.home.cache.read_bytes()
+    filled.answer(found("10000007"))
+    with cache_of(filled):
+        pass
+    filled.home.cache.write_bytes(older)
+    notes: list[str] = []
+    with cache_of(filled, notes) as cache:
+        assert len(known(cache, *NUMBERS, "10000007")) == 7
+    assert len(notes) == 2
+
+
+def test_a_cache_ahead_of_the_journal_is_set_aside(filled: Desk):
+    """With a restored, older journal new answers would never be taken over: the cache is not its own any more."""
+    filled.journal.close()
+    older = filled.home.journal.read_bytes()
+    with desk(filled.home.root) as later:
+        later.answer(found("10000007"), found("10000008"))
+        with cache_of(later):
+            pass
+    filled.home.journal.write_bytes(older)
+    with desk(filled.home.root) as again:
+        again.answer(found("10000009"))
+        with cache_of(again) as cache:
+            assert "10000009" in known(cache, *NUMBERS, "10000007", "10000009")
+
+
+def attempt(it: Desk) -> dict[str, str]:
+    """Look all numbers up as a run would; when told to give the same command again, do."""
+    try:
+        with cache_of(it) as cache:
+            return known(cache, *NUMBERS)
+    except StorageError as error:
+        if "give the same command again" not in str(error):
+            raise
+    with cache_of(it) as cache:
+        return known(cache, *NUMBERS)
+
+
+@pytest.mark.parametrize("share", [0.0001, 0.004, 0.02, 0.3, 0.6, 0.9, 0.9999])
+def test_a_cut_cache_loses_nothing(filled: Desk, share: float):
+    """A main file cut anywhere is set aside and made anew."""
+    content = filled.home.cache.read_bytes()
+    filled.home.cache.write_bytes(content[: int(len(content) * share)])
+    assert len(attempt(filled)) == 6
+    assert len(quarantined(filled)) == 1
+
+
+def test_flipped_bits_lose_nothing(filled: Desk):
+    """A bit flipped in any used block is noticed at the latest when it is read: set aside, made anew, complete."""
+    content = filled.home.cache.read_bytes()
+    blocks = [0, 4096, 8192, *range(12288, len(content), 262_144)]
+    noticed = 0
+    for block in blocks:
+        for path in filled.home.root.glob("cache*"):
+            path.unlink()
+        damaged = bytearray(content)
+        damaged[block + 20] ^= 0x10
+        filled.home.cache.write_bytes(damaged)
+        assert attempt(filled) == {number: f"Bedrijf {number}" for number in NUMBERS}, block
+        noticed += bool(quarantined(filled))
+    assert noticed >= 3
+
+
+def test_an_error_of_the_question_is_no_damage(filled: Desk):
+    """A failing statement is an error of storage, and the sound cache stays where it is."""
+    with pytest.raises(StorageError, match="cannot be used"), cache_of(filled) as cache:
+        cache._connection.execute("SELECT * FROM nowhere")
+    assert quarantined(filled) == []
+
+
+def test_a_cache_open_elsewhere_is_not_taken_for_damaged(filled: Desk):
+    """While another program has the file open the run waits for its user, and nothing is set aside."""
+    holding = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.readline()"
+    with child(holding, filled.home.cache) as process:
+        assert said(process) == "open"
+        with pytest.raises(StateInUse, match="another program"), cache_of(filled):
+            pass
+    assert quarantined(filled) == []
+    with cache_of(filled) as cache:
+        assert len(known(cache, *NUMBERS)) == 6
+
+
+def test_a_newer_cache_is_refused_untouched(filled: Desk):
+    """A cache of a newer version stays where it is; the message says what to do."""
+    with duckdb.connect(str(filled.home.cache)) as connection:
+        connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
+    with pytest.raises(StateTooNew, match=r"format 99.*update"), cache_of(filled):
+        pass
+    assert quarantined(filled) == []
+
+
+def test_a_folder_in_its_place_is_refused(opened: Desk):
+    """A folder named like the cache is an error of storage."""
+    opened.home.cache.mkdir()
+    with pytest.raises(StorageError), cache_of(opened):
+        pass
+
+
+def test_a_home_that_cannot_be_written_is_refused(tmp_path: Path):
+    """A cache in a read-only folder is an error of storage."""
+    outer = Path("/tmp") / f"kvk-enrich-test-{tmp_path.parent.name}-{tmp_path.name}"
+    outer.mkdir()
+    try:
+        outer.chmod(0o755)
+        with desk(outer / "home") as it:
+            it.home.root.chmod(0o555)
+            with as_nobody(), pytest.raises(StorageError), cache_of(it):
+                pass
+    finally:
+        shutil.rmtree(outer)
+
+
+# -- columns ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE basisprofiel DROP COLUMN kvk_name",
+        "ALTER TABLE basisprofiel ALTER kvk_employees TYPE VARCHAR",
+        "DROP TABLE basisprofiel",
+    ],
+)
+def test_new_columns_come_from_the_kept_answers(filled: Desk, change: str):
+    """A cache with other columns than this version's is made to fit from what was received; nothing is asked."""
+    filled.answer(found("10000001", naam="Nieuw"), not_found("10000002"))
+    with cache_of(filled):
+        pass
+    filled.journal.mark_absorbed(8, keep=timedelta(days=-1))
+    with duckdb.connect(str(filled.home.cache)) as connection:
+        connection.execute(change)
+        connection.execute("UPDATE meta SET value = 'older' WHERE key = 'columns'")
+    notes: list[str] = []
+    for _ in range(2):
+        with cache_of(filled, notes) as cache:
+            names = known(cache, *NUMBERS)
+            table = cache.look_up(wanted(*NUMBERS), register="kvk", product="basisprofiel")
+    assert names == {number: f"Bedrijf {number}" for number in NUMBERS} | {"10000001": "Nieuw", "10000002": "not_found"}
+    assert table.schema["kvk_employees"] == pl.Int64()
+    assert [note[:45] for note in notes] == ["The cache was brought up to date with this ve"]
+
+
+# -- the file -----------------------------------------------------------------------------------
+
+
+def test_the_database_fetches_no_extensions(opened: Desk):
+    """Nothing is installed or loaded by itself: the database makes no connection of its own."""
+    with cache_of(opened) as cache:
+        for setting in ("autoinstall_known_extensions", "autoload_known_extensions"):
+            assert cache._connection.execute(f"SELECT current_setting('{setting}')").fetchall() == [(False,)]
+
+
+def test_the_cache_is_the_owner_s_alone(filled: Desk):
+    """The file is 0600."""
+    assert ("cache.duckdb", 0o600) in modes(filled.home.root)
+
+
+def test_two_processes_take_turns(filled: Desk):
+    """A second opener waits until the first has closed."""
+    with child(WAITING, filled.home.root) as process:
+        with cache_of(filled) as cache:
+            assert said(process) == "waiting"
+            assert len(known(cache, *NUMBERS)) == 6
+        assert said(process) == "6"
+
+
+WAITING = """
+import sys
+from pathlib import Path
+from kvk_enrich.state.home import open_home
+from kvk_enrich.state.journal import open_journal
+from tests.state.parts import Desk, HandClock
+from tests.state.test_cache import NUMBERS, cache_of, known
+home, clock = open_home(Path(sys.argv[1])), HandClock()
+it = Desk(home, clock, open_journal(home, clock), None, "")
+print("waiting", flush=True)
+with cache_of(it) as cache:
+    print(len(known(cache, *NUMBERS)), flush=True)
+"""
