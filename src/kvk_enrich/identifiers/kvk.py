@@ -60,8 +60,8 @@ _REGISTER = (
 _NUMBER_WORD = r"(?:nummer|number|num|nr|no)?"
 _LABEL = (
     rf"^(?:[^0-9]*[^0-9a-z])?(?:{_REGISTER})[^0-9a-z]*{_NUMBER_WORD}(?:[^0-9]*[^0-9a-z])?"
-    r"|^(?:nl|nr|no|num|nummer|number|h\.?r\.?|(?:inschrijf|inschrijvings|registratie|register)(?:nummer|nr)"
-    r"|(?:company|registration) (?:number|no))[^0-9a-z]*([0-9])"
+    r"|^(?:(?:no|h\.?r)[^0-9a-z]+|(?:nl|nr|nummer|number|num|(?:inschrijf|inschrijvings|registratie|register)(?:nummer|nr)"
+    r"|(?:company|registration) (?:number|no))[^0-9a-z]*)"
     rf"|[^0-9a-z]*(?:{_REGISTER})[^0-9]*$"
 )
 
@@ -163,7 +163,7 @@ def read(text: str) -> Reading:
     clean = known.strip(_WRAPPING)
     if not clean:
         return Reading(None, "empty", None)
-    bare = _pattern(_LABEL).sub(r"\1", clean)
+    bare = _pattern(_LABEL).sub("", clean)
     form = _pattern(_FORM).fullmatch(bare)
     whole = "".join(group or "" for group in form.groups()) if form else bare
     tight = _pattern(_SEPARATORS).sub("", whole)
@@ -228,13 +228,15 @@ def read_column(frame: pl.LazyFrame, column: str) -> pl.LazyFrame:
 # The steps of read() as columns. One column a step: as one expression every step would be
 # computed anew for each use of it, and the plan would double with each step.
 _STEPS = [
-    f"enrich_kvk_{step}" for step in ("plain", "short", "known", "clean", "bare", "whole", "tight", "guessed", "digits")
+    f"enrich_kvk_{step}"
+    for step in ("plain", "short", "known", "clean", "mixed", "bare", "whole", "tight", "guessed", "digits")
 ]
-_PLAIN, _SHORT, _KNOWN, _CLEAN, _BARE, _WHOLE, _TIGHT, _IS_GUESS, _DIGITS = (pl.col(step) for step in _STEPS)
+_PLAIN, _SHORT, _KNOWN, _CLEAN, _MIXED, _BARE, _WHOLE, _TIGHT, _IS_GUESS, _DIGITS = (pl.col(step) for step in _STEPS)
 
 
 def _prepared(frame: pl.LazyFrame, cell: pl.Expr) -> pl.LazyFrame:
     # Most cells of most lists are eight digits; as nulls they pass by all the patterns below.
+    # Digits and spaces alone have neither label nor form.
     doubtful = pl.when(~_PLAIN).then(cell).str.strip_chars(_GAP)
     beyond_ascii = pl.when(_SHORT.str.len_bytes() != _SHORT.str.len_chars()).then(_SHORT)
     groups = "".join(f"${{{group + 1}}}" for group in range(_FORM_GROUPS))
@@ -243,8 +245,9 @@ def _prepared(frame: pl.LazyFrame, cell: pl.Expr) -> pl.LazyFrame:
         pl.when(doubtful.str.len_bytes() > LONGEST_CELL).then(pl.lit("a long text")).otherwise(doubtful),
         pl.coalesce(beyond_ascii.str.normalize("NFKC").str.replace_all(_INVISIBLE, ""), _SHORT),
         _KNOWN.str.strip_chars(_WRAPPING),
-        _CLEAN.str.replace_all(f"(?i:{_LABEL})", "${1}"),
-        _BARE.str.replace(_entire(_FORM), groups),
+        _CLEAN.str.contains("[^0-9 ]"),
+        pl.coalesce(pl.when(_MIXED).then(_CLEAN).str.replace_all(f"(?i:{_LABEL})", ""), _CLEAN),
+        pl.coalesce(pl.when(_MIXED).then(_BARE).str.replace(_entire(_FORM), groups), _BARE),
         _WHOLE.str.replace_all(_SEPARATORS, ""),
         pl.when(_TIGHT.str.len_bytes() == 8).then(_TIGHT).str.contains(f"^(?:{_GUESS})$"),
         pl.when(_IS_GUESS).then(_TIGHT.str.replace_many(["O", "o", "I", "l"], ["0", "0", "1", "1"])).otherwise(_TIGHT),
@@ -296,12 +299,12 @@ def _reasons(number: pl.Expr) -> pl.Expr:
     separated = pl.when(_WHOLE != _TIGHT).then(_WHOLE)
     tests = (
         ("placeholder", number.is_in(_PLACEHOLDER_NUMBERS)),
-        ("", _PLAIN),
+        (None, _PLAIN),
         ("empty", _CLEAN.is_null() | (_CLEAN == "")),
         ("placeholder", _TIGHT.str.contains(_entire(_PLACEHOLDER))),
         ("two_numbers", two_at_least.str.contains(_TWO_NUMBERS)),
         ("not_a_number", separated.str.contains(_entire(_OTHER_SHAPE))),
-        ("", all_digits & (length == 8)),
+        (None, all_digits & (length == 8)),
         ("looks_like_rsin", all_digits & (length == 9)),
         ("looks_like_branch_number", all_digits & (length == 12)),
         ("wrong_length", all_digits),
@@ -310,8 +313,10 @@ def _reasons(number: pl.Expr) -> pl.Expr:
         ("looks_like_branch_number", text.str.contains(_entire(_BRANCH))),
         ("digits_lost", text.str.contains(_entire(_SCIENTIFIC))),
     )
-    first = pl.coalesce(*(pl.when(applies).then(pl.lit(code)) for code, applies in tests), pl.lit("not_a_number"))
-    return first.replace("", None)
+    first = pl.lit("not_a_number")
+    for code, applies in reversed(tests):
+        first = pl.when(applies).then(pl.lit(code, pl.String)).otherwise(first)
+    return first
 
 
 def _form_notes(bare: pl.Expr) -> pl.Expr:
