@@ -1,8 +1,10 @@
 """
 The journal: permits, calls, answers, claims and runs, in one SQLite file.
 
-Every method is one durable transaction (write-ahead log, full sync) and may be called from any
-thread; several processes share the file. What a method returned stays true after kill -9. The
+Every method is one transaction and may be called from any thread; several processes share the
+file. What a method returned stays true after kill -9; answers are synced to the disk before
+:meth:`Journal.settle` returns and so survive a power cut too. Permits do not wait for the disk,
+as a slot would be over by then: a power cut may forget a lease that no answer followed. The
 journal decides nothing about registers: it counts, hands out moments and keeps answers.
 
 Pace is a schedule of slots on the boot clock, one every ``1.02 / requests_per_second`` seconds, shared by
@@ -12,12 +14,13 @@ twice or caught up. The month's unit is taken in the same transaction as the slo
 
 import hmac
 import json
+import os
 import secrets
 import sqlite3
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -132,35 +135,75 @@ class RunLine(NamedTuple):
     record: dict[str, object] | None
 
 
+class _Connection:
+    """
+    One connection to the file, used by one thread at a time.
+
+    A commit is written but not synced (it survives kill -9): so nobody who holds the lock waits for
+    the disk. What must survive a power cut as well is synced afterwards, outside all locks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        with _storage_errors(path):
+            self._sql = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            self._sql.execute("PRAGMA synchronous = NORMAL")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _storage_errors(self._path):
+            self._sql.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._sql
+            except BaseException:
+                self._sql.execute("ROLLBACK")
+                raise
+            self._sql.execute("COMMIT")
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        with self._lock, _storage_errors(self._path):
+            return self._sql.execute(sql, parameters).fetchall()
+
+    def sync(self) -> None:
+        """
+        Return when all that was committed is on disk.
+
+        The write-ahead log is synced through a descriptor of our own; SQLite keeps its locks on the
+        other two files. What a checkpoint has moved out of the log SQLite has synced itself.
+        """
+        with _storage_errors(self._path):
+            log = os.open(f"{self._path}-wal", os.O_RDONLY)
+            try:
+                os.fsync(log)
+            finally:
+                os.close(log)
+
+    def close(self) -> None:
+        self._sql.close()
+
+
 class Journal:
     """The open journal of one home. Use :func:`open_journal`."""
 
-    def __init__(self, connection: sqlite3.Connection, home: Home, clock: Clock) -> None:
-        """Take over an open, checked *connection*."""
-        self._connection = connection
+    def __init__(self, home: Home, clock: Clock) -> None:
+        """Open the connections; the file is there and checked."""
         self._home = home
         self._clock = clock
-        self._lock = threading.Lock()
+        self._now = _Connection(home.journal)
+        self._answers = _Connection(home.journal)
         self._run_locks: dict[str, BaseFileLock] = {}
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _storage_errors(self._home.journal):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._now.transaction()
 
     def _rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        with self._lock, _storage_errors(self._home.journal):
-            return self._connection.execute(sql, parameters).fetchall()
+        return self._now.rows(sql, parameters)
 
     def close(self) -> None:
         """Close the file and let go of the runs this process still holds."""
-        self._connection.close()
+        self._now.close()
+        self._answers.close()
         for lock in self._run_locks.values():
             lock.release()
 
@@ -221,12 +264,6 @@ class Journal:
         )
         return int(str(rows[0][0])) if rows else 0
 
-    def _used(self, account: int, month: str) -> int:
-        rows = self._connection.execute(
-            "SELECT calls FROM ledger WHERE account = ? AND month = ?", (account, month)
-        ).fetchall()
-        return int(rows[0][0]) if rows else 0
-
     def ledger(self) -> list[MonthUse]:
         """Return the use of every account in every month, newest month first."""
         rows = self._rows(
@@ -247,7 +284,7 @@ class Journal:
         with self._transaction() as sql:
             month = month_of(self._clock.now())
             ceiling, taken = sql.execute("SELECT ceiling, calls FROM run WHERE id = ?", (run,)).fetchone()
-            left_of_month = max(0, account.calls_per_month - self._used(account.id, month))
+            left_of_month = max(0, account.calls_per_month - _used(sql, account.id, month))
             left_of_run = left_of_month if ceiling is None else max(0, ceiling - taken)
             granted = min(wanted, left_of_month, left_of_run)
             slots = self._take_slots(sql, account, granted, head_start_ns)
@@ -268,9 +305,7 @@ class Journal:
             return Lease(permits)
         return Lease(permits, "run_ceiling" if left_of_run < left_of_month else "month_ceiling")
 
-    def _take_slots(
-        self, sql: sqlite3.Connection, account: Account, count: int, head_start_ns: int
-    ) -> list[int]:
+    def _take_slots(self, sql: sqlite3.Connection, account: Account, count: int, head_start_ns: int) -> list[int]:
         boot_id, now = self._clock.boot_id(), self._clock.boot_ns()
         known_boot, next_slot = sql.execute(
             "SELECT boot_id, next_slot_ns FROM account WHERE id = ?", (account.id,)
@@ -303,7 +338,7 @@ class Journal:
 
         When this returns, the answers are on disk: only now do they count.
         """
-        with self._transaction() as sql:
+        with self._answers.transaction() as sql:
             for done in settlements:
                 attempt = done.attempt
                 sql.execute(
@@ -338,6 +373,7 @@ class Journal:
                         "DELETE FROM claim WHERE register = ? AND product = ? AND number = ?",
                         (account.register, done.product, done.number),
                     )
+        self._answers.sync()
 
     # -- claims ---------------------------------------------------------------------------------
 
@@ -477,7 +513,12 @@ class Journal:
         return int(str(rows[0][0])) if rows else 0
 
     def answers(self, *, after: int, most: int) -> list[StoredAnswer]:
-        """Return up to *most* answers with a sequence number above *after*, oldest first."""
+        """
+        Return up to *most* answers with a sequence number above *after*, oldest first.
+
+        They are on disk: another process may have written them a moment ago.
+        """
+        self._answers.sync()
         rows = self._rows(
             "SELECT seq, run, register, product, kind, number, status, reason, fetched_at, body"
             " FROM answer WHERE seq > ? ORDER BY seq LIMIT ?",
@@ -510,15 +551,11 @@ def open_journal(home: Home, clock: Clock) -> Journal:
     """
     with _storage_errors(home.journal):
         home.journal.touch(mode=0o600)
-        connection = sqlite3.connect(home.journal, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
+        connection = sqlite3.connect(home.journal, timeout=_BUSY_SECONDS, isolation_level=None)
+        with closing(connection):
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
             _ensure_schema(connection)
-        except BaseException:
-            connection.close()
-            raise
-    return Journal(connection, home, clock)
+    return Journal(home, clock)
 
 
 def _ensure_schema(connection: sqlite3.Connection) -> None:
@@ -546,6 +583,11 @@ def _statements() -> Iterator[str]:
         if sqlite3.complete_statement(pending):
             yield pending
             pending = ""
+
+
+def _used(sql: sqlite3.Connection, account: int, month: str) -> int:
+    rows = sql.execute("SELECT calls FROM ledger WHERE account = ? AND month = ?", (account, month)).fetchall()
+    return int(rows[0][0]) if rows else 0
 
 
 def _count(sql: sqlite3.Connection, run: str, account: int, month: str, calls: int, micro_eur: int) -> None:
