@@ -75,9 +75,9 @@ class Desk:
     clock: Clock
     progress: Progress
 
-    def lease(self, wanted: int, head_start_ns: int) -> Leased:
+    def lease(self, wanted: int) -> Leased:
         """Take permits. See :meth:`Journal.lease`."""
-        return self.journal.lease(self.run, self.account, wanted, head_start_ns)
+        return self.journal.lease(self.run, self.account, wanted)
 
     def give_back(self, permits: list[Permit]) -> None:
         """Return unused permits."""

@@ -37,8 +37,6 @@ the server is closing is lost, and paid.
 
 _FULL_PACE: Final = 100
 
-_LONGEST_HEAD_START_NS: Final = 1_000_000_000
-
 TOLERANCE_NS: Final = 8_000_000
 """How late a slot may be used. See HEADROOM in state/journal.py for the other half of the sum."""
 
@@ -62,8 +60,8 @@ class Leased(Protocol):
 class Permits(Protocol):
     """Where permits come from. Both methods block for some milliseconds; they are called in a thread."""
 
-    def lease(self, wanted: int, head_start_ns: int) -> Leased:
-        """Take up to *wanted* permits, the first for *head_start_ns* from now at the earliest."""
+    def lease(self, wanted: int) -> Leased:
+        """Take up to *wanted* permits."""
         ...
 
     def give_back(self, permits: list[Permit]) -> None:
@@ -107,7 +105,6 @@ class Gate:
         self._lock = anyio.Lock()
         self._room = anyio.Semaphore(_share_of(ROOM, per_second))
         self._most = _share_of(LEASE, per_second)
-        self._head_start_ns = 0
         self._is_used_up = False
         self._leased: deque[Permit] = deque()
         self._unused: list[Permit] = []
@@ -166,14 +163,11 @@ class Gate:
             reason = str(leased.refused)
             self._stop.request(Cause(reason, ExitCode.CEILING, REASONS[reason].sentence))
             raise TurnedAway
-        late = self._clock.boot_ns() - leased.permits[0].slot_ns
-        self._head_start_ns = min(max(self._head_start_ns, 2 * late), _LONGEST_HEAD_START_NS)
 
     def _renew(self, unused: list[Permit], wanted: int) -> Leased:
-        """Blocks as long as the disk takes; slots that begin later than that are not lost on the way."""
         if unused:
             self._permits.give_back(unused)
-        return self._permits.lease(wanted, self._head_start_ns)
+        return self._permits.lease(wanted)
 
     async def close(self) -> None:
         """Give back what was leased and not used."""

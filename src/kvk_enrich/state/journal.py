@@ -272,13 +272,12 @@ class Journal:
         )
         return [MonthUse(*row) for row in rows]  # type: ignore[arg-type]
 
-    def lease(self, run: str, account: Account, wanted: int, head_start_ns: int = 0) -> Lease:
+    def lease(self, run: str, account: Account, wanted: int) -> Lease:
         """
         Take up to *wanted* permits for *run*: slots of the pace and units of the month, at once.
 
         Fewer come back when the run's ceiling or the month ends within them, none when it has
-        been reached. The first slot is never in the past, and *head_start_ns* from now at the
-        earliest: what a slow disk may take until this returns. After a boot the pace starts anew one
+        been reached. The first slot is never in the past; after a boot the pace starts anew one
         second from now, as nothing is known of what was sent before.
         """
         with self._transaction() as sql:
@@ -287,7 +286,7 @@ class Journal:
             left_of_month = max(0, account.calls_per_month - _used(sql, account.id, month))
             left_of_run = left_of_month if ceiling is None else max(0, ceiling - taken)
             granted = min(wanted, left_of_month, left_of_run)
-            slots = self._take_slots(sql, account, granted, head_start_ns)
+            slots = self._take_slots(sql, account, granted)
             permits = tuple(
                 Permit(
                     sql.execute(
@@ -305,13 +304,13 @@ class Journal:
             return Lease(permits)
         return Lease(permits, "run_ceiling" if left_of_run < left_of_month else "month_ceiling")
 
-    def _take_slots(self, sql: sqlite3.Connection, account: Account, count: int, head_start_ns: int) -> list[int]:
+    def _take_slots(self, sql: sqlite3.Connection, account: Account, count: int) -> list[int]:
         boot_id, now = self._clock.boot_id(), self._clock.boot_ns()
         known_boot, next_slot = sql.execute(
             "SELECT boot_id, next_slot_ns FROM account WHERE id = ?", (account.id,)
         ).fetchone()
         same_boot = known_boot == boot_id and next_slot - now < _FARTHEST_NS
-        first = max(next_slot, now + head_start_ns) if same_boot else now + (_SECOND_NS if known_boot else 0)
+        first = max(next_slot, now) if same_boot else now + (_SECOND_NS if known_boot else 0)
         step = round(_SECOND_NS * (1 + HEADROOM) / account.requests_per_second)
         if count:
             sql.execute(
