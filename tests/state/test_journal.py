@@ -678,6 +678,45 @@ def test_a_damaged_journal_is_refused(tmp_path: Path):
         _read_all(home)
 
 
+def test_a_damaged_answer_is_an_error_of_storage(opened: Desk):
+    """An answer whose bytes were changed on disk is not handed over as if nothing were wrong."""
+    opened.answer(found("12345678"))
+    connection = sqlite3.connect(opened.home.journal)
+    connection.execute("UPDATE answer SET body = CAST(substr(body, 1, 9) || x'00' || substr(body, 11) AS BLOB)")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StorageError):
+        opened.journal.answers(after=0, most=9)
+
+
+CROWDED = """
+import resource, signal, sys
+from pathlib import Path
+from kvk_enrich.errors import StorageError
+from tests.state.parts import desk, found
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+with desk(Path(sys.argv[1])) as it:
+    kept = 0
+    try:
+        while kept < 5000:
+            it.answer(found(f"{10000000 + kept}"))
+            kept += 1
+    except StorageError:
+        print(kept, flush=True)
+"""
+
+
+def test_a_full_disk_loses_no_settled_answer(tmp_path: Path):
+    """What was settled before the disk was full is there afterwards; what could not be settled was refused."""
+    with child(CROWDED, tmp_path) as process:
+        kept = int(said(process))
+    assert kept > 10
+    with desk(tmp_path) as it:
+        numbers = [answer.number for answer in it.journal.answers(after=0, most=9999)]
+    assert numbers == [f"{10000000 + place}" for place in range(kept)]
+
+
 def _read_all(home):
     journal = open_journal(home, HandClock())
     try:

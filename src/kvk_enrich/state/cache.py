@@ -270,9 +270,13 @@ def _connect(home: Home, journal: Journal) -> duckdb.DuckDBPyConnection | None:
 def _made(home: Home, journal: Journal) -> duckdb.DuckDBPyConnection:
     try:
         connection = duckdb.connect(str(home.cache), config=_options(home))
+    except duckdb.Error as error:
+        raise StorageError(f"the cache {home.cache} cannot be made: {error}") from error
+    try:
         home.cache.chmod(0o600)
         _create(connection, journal.id)
     except duckdb.Error as error:
+        connection.close()
         raise StorageError(f"the cache {home.cache} cannot be made: {error}") from error
     return connection
 

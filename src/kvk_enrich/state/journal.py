@@ -523,10 +523,11 @@ class Journal:
             " FROM answer WHERE seq > ? ORDER BY seq LIMIT ?",
             (after, most),
         )
-        return [
-            StoredAnswer(*row[:8], _moment(str(row[8])), zlib.decompress(row[9]))  # type: ignore[arg-type, call-arg]
-            for row in rows
-        ]
+        with _storage_errors(self._home.journal):
+            return [
+                StoredAnswer(*row[:8], _moment(str(row[8])), zlib.decompress(row[9]))  # type: ignore[arg-type, call-arg]
+                for row in rows
+            ]
 
     def absorbed(self) -> int:
         """Return up to which answer a cache has taken over: less in a cache means that it lost some."""
@@ -625,7 +626,7 @@ def _moment(text: str) -> datetime:
 def _storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, zlib.error) as error:
         raise StorageError(f"the journal {path} cannot be used: {error}") from error
     except OSError as error:
         raise StorageError(f"the journal {path} cannot be used: {error.strerror}") from error
