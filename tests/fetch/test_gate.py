@@ -1,0 +1,257 @@
+"""The gate: one permit for each call that is sent, at its moment, and none lost."""
+
+import itertools
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.fetch.parts import STEP_NS, office
+from tests.simulators.virtual_time import run
+
+from kvk_enrich.errors import ExitCode, StorageError, Transient
+from kvk_enrich.fetch.gate import LEASE, ROOM, TOLERANCE_NS, TurnedAway
+from kvk_enrich.fetch.stop import Cause
+
+STOPPED = Cause("stopped", ExitCode.INTERRUPTED, "Stopped.")
+
+
+async def send(place_of, used):
+    """Pass the gate once and note the permit."""
+    async with place_of.gate.place() as place:
+        await place.at_send()
+        used.append((place.permit, place_of.clock.boot_ns()))
+
+
+async def many(place_of, count, used):
+    """Pass the gate with *count* calls at once."""
+    async with anyio.create_task_group() as group:
+        for _ in range(count):
+            group.start_soon(send, place_of, used)
+
+
+def test_every_call_has_a_permit_of_its_own_at_its_moment():
+    """No permit is used twice, none before its slot, none later than the tolerance."""
+
+    async def main(clock):
+        it, used = office(clock), list[Any]()
+        await many(it, 300, used)
+        await it.gate.close()
+        assert len({permit.id for permit, _ in used}) == 300
+        assert all(0 <= now - permit.slot_ns <= TOLERANCE_NS for permit, now in used)
+        assert it.ledger.out.keys() == {permit.id for permit, _ in used}
+        assert it.gate.sent == 300
+
+    run(main)
+
+
+def test_no_sliding_second_is_over_the_pace():
+    """Three hundred waiting calls leave one slot apart."""
+
+    async def main(clock):
+        it, used = office(clock), list[Any]()
+        await many(it, 300, used)
+        moments = sorted(now for _, now in used)
+        assert min(b - a for a, b in itertools.pairwise(moments)) >= STEP_NS - TOLERANCE_NS
+        assert it.gate.most_in_a_second <= 100
+
+    run(main)
+
+
+def test_missed_slots_are_lost_and_given_back():
+    """A loop that was blocked uses no slot of the past, and its permits return to the ledger."""
+
+    async def main(clock):
+        it, used = office(clock), list[Any]()
+        async with anyio.create_task_group() as group:
+            for _ in range(40):
+                group.start_soon(send, it, used)
+            await anyio.sleep(0.05)
+            clock.pass_seconds(0.3)
+        await it.gate.close()
+        assert len(used) == 40
+        assert all(now - permit.slot_ns <= TOLERANCE_NS for permit, now in used)
+        assert it.ledger.returned
+        assert it.ledger.out.keys() == {permit.id for permit, _ in used}
+
+    run(main)
+
+
+@pytest.mark.parametrize(("seconds", "demand"), [(0.007, 1), (0.02, 100), (0.1, 100)])
+def test_a_slow_journal_does_not_lose_every_slot(seconds, demand):
+    """Slots that were over when the lease came back are passed over; the first that is not is used."""
+
+    async def main(clock):
+        it, used = office(clock, demand=lambda: demand, disk_seconds=seconds), list[Any]()
+        with anyio.fail_after(10):
+            await send(it, used)
+        await it.gate.close()
+        assert it.ledger.leases == 1
+        assert len(it.ledger.out) == 1
+
+    run(main)
+
+
+@pytest.mark.parametrize("ceiling", [0, 1, 15, 16, 17, 40])
+def test_a_ceiling_is_used_to_its_last_permit(ceiling):
+    """With more calls than permits, exactly the permits are used and the run is asked to stop."""
+
+    async def main(clock):
+        it, used, turned = office(clock, ceiling=ceiling), list[Any](), []
+
+        async def attempt():
+            try:
+                await send(it, used)
+            except TurnedAway:
+                turned.append(1)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(ceiling + 10):
+                group.start_soon(attempt)
+        await it.gate.close()
+        assert (len(used), len(turned)) == (ceiling, 10)
+        assert it.stop.cause is not None
+        assert (it.cause.reason, it.cause.exit_code) == ("run_ceiling", ExitCode.CEILING)
+        assert len(it.ledger.out) == ceiling
+
+    run(main)
+
+
+def test_a_stop_turns_away_who_waits():
+    """A call at the gate is not sent once the end was asked for; nothing stays taken."""
+
+    async def main(clock):
+        it = office(clock)
+        it.stop.request(STOPPED)
+        with pytest.raises(TurnedAway):
+            await send(it, [])
+        await it.gate.close()
+        assert (it.ledger.out, it.gate.sent) == ({}, 0)
+
+    run(main)
+
+
+def test_an_open_breaker_turns_away_who_waits():
+    """A pause that begins while calls wait at the gate holds for them too."""
+
+    async def main(clock):
+        it = office(clock)
+        it.breaker.failed(Transient("rate_limited", retry_after=30))
+        with pytest.raises(TurnedAway):
+            await send(it, [])
+        await it.gate.close()
+        assert it.ledger.out == {}
+
+    run(main)
+
+
+def test_a_slow_pace_has_few_waiting_and_leases_little():
+    """At one call a second one connection waits at the gate, and one slot is booked ahead."""
+
+    async def main(clock):
+        it, used = office(clock, per_second=1, step_ns=1_020_000_000), list[Any]()
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(send, it, used)
+            await anyio.sleep(0.5)
+            assert (len(used), len(it.ledger.out)) == (1, 2)
+
+    run(main)
+
+
+def test_no_more_than_the_room_hold_a_connection_open():
+    """The others wait before they connect."""
+
+    async def main(clock):
+        it, inside = office(clock), []
+
+        async def stand():
+            async with it.gate.place():
+                inside.append(1)
+                await anyio.sleep_forever()
+
+        async with anyio.create_task_group() as group:
+            for _ in range(ROOM + 5):
+                group.start_soon(stand)
+            await anyio.sleep(1)
+            assert len(inside) == ROOM
+            group.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_no_more_permits_are_leased_than_calls_may_come():
+    """The last calls of a list do not take a whole lease."""
+
+    async def main(clock):
+        it = office(clock, demand=lambda: 3)
+        await send(it, [])
+        assert len(it.ledger.out) == 3
+        await it.gate.close()
+        assert len(it.ledger.out) == 1
+
+    run(main)
+
+
+def test_a_journal_that_fails_keeps_no_permit_secretly():
+    """Permits that were to be given back when the disk failed are given back at the end."""
+
+    async def main(clock):
+        it = office(clock)
+        await send(it, [])
+        clock.pass_seconds(1)
+        it.ledger.broken = True
+        with pytest.raises(StorageError):
+            await send(it, [])
+        it.ledger.broken = False
+        await it.gate.close()
+        assert len(it.ledger.out) == 1
+
+    run(main)
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["send", "cancel", "block", "pause"]), st.floats(0, 0.2)), min_size=1, max_size=30
+    )
+)
+def test_whatever_happens_each_permit_is_used_once_or_given_back(events):
+    """Calls cancelled, turned away, late and sent: at the end the ledger holds the permits that were sent, no other."""
+
+    async def main(clock):
+        it, used = office(clock, disk_seconds=0.001), list[Any]()
+
+        async def attempt(patience):
+            with anyio.move_on_after(patience):
+                try:
+                    await send(it, used)
+                except TurnedAway:
+                    return
+
+        async with anyio.create_task_group() as group:
+            for event, seconds in events:
+                match event:
+                    case "send":
+                        group.start_soon(attempt, 60)
+                    case "cancel":
+                        group.start_soon(attempt, seconds / 4)
+                    case "block":
+                        clock.pass_seconds(seconds)
+                    case "pause":
+                        it.breaker.failed(Transient("rate_limited", retry_after=1))
+                        it.breaker.succeeded()
+                await anyio.sleep(seconds / 8)
+        await it.gate.close()
+        ids = [permit.id for permit, _ in used]
+        assert len(ids) == len(set(ids))
+        assert it.ledger.out.keys() == set(ids)
+        assert it.gate.most_in_a_second <= 100
+
+    run(main)
+
+
+def test_lease_is_a_fraction_of_a_second():
+    """What a kill can waste stays below a fifth of a second of pace."""
+    assert LEASE * STEP_NS < 200_000_000
