@@ -115,7 +115,7 @@ def write_list(path: Path, values: Sequence[str | None]) -> Path:
 
 def record_of(output: Path) -> dict[str, Any]:
     """Return the run record beside *output*."""
-    found: dict[str, Any] = json.loads(output.with_suffix("").with_suffix(".run.json").read_text())
+    found: dict[str, Any] = json.loads(output.with_name(f"{output.stem}.run.json").read_text())
     return found
 
 

@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from kvk_enrich.config import Job, Source, load
     from kvk_enrich.errors import EnrichError, ExitCode
-    from kvk_enrich.flow import Finished, Forecast, plan, run
+    from kvk_enrich.flow import Finished, Forecast, forecast, run
     from kvk_enrich.progress import Progress, shown_on
 
 _HOMES = {
@@ -29,7 +29,7 @@ _HOMES = {
     "ExitCode": "errors",
     "Finished": "flow",
     "Forecast": "flow",
-    "plan": "flow",
+    "forecast": "flow",
     "run": "flow",
     "Progress": "progress",
     "shown_on": "progress",
@@ -44,8 +44,8 @@ __all__ = [
     "Progress",
     "Source",
     "__version__",
+    "forecast",
     "load",
-    "plan",
     "run",
     "shown_on",
 ]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from kvk_enrich.errors import ConfigError, EnrichError, ExitCode
+from kvk_enrich.errors import ConfigError, Declined, EnrichError, ExitCode
 
 if TYPE_CHECKING:
     from kvk_enrich.flow import Finished, Forecast
@@ -102,11 +102,8 @@ def run_command(flags: dict[str, Any]) -> None:
     from kvk_enrich import flow, record
 
     job, as_json = _job(flags)
-    with _progress(as_json) as progress:
+    with _progress() as progress:
         finished = flow.run(job, progress=progress, confirm=_confirmed(job.yes, progress))
-    if finished is None:
-        _say("Nothing was asked, nothing was spent.")
-        raise typer.Exit(ExitCode.INTERRUPTED)
     if as_json:
         sys.stdout.buffer.write(record.to_json(finished.record))
     _tell(finished)
@@ -120,8 +117,8 @@ def plan_command(flags: dict[str, Any]) -> None:
     from kvk_enrich import flow, record
 
     job, as_json = _job(flags, need_key=False)
-    with _progress(as_json) as progress:
-        forecast = flow.plan(job, progress=progress)
+    with _progress() as progress:
+        forecast = flow.forecast(job, progress=progress)
     if as_json:
         sys.stdout.buffer.write(record.to_json(forecast.record))
     else:
@@ -136,15 +133,16 @@ def _job(flags: dict[str, Any], *, need_key: bool = True) -> tuple[Any, bool]:
     return load(flags, config_file=config_file, need_key=need_key), as_json
 
 
-def _confirmed(yes: bool, progress: "Progress") -> Callable[["Forecast"], bool]:
+def _confirmed(yes: bool, progress: "Progress") -> Callable[["Forecast"], None]:
     """Return how the user is asked before spending: on a terminal, and only there."""
 
-    def confirm(forecast: "Forecast") -> bool:
+    def confirm(forecast: "Forecast") -> None:
         if yes or not sys.stdin.isatty() or not sys.stderr.isatty():
-            return True
+            return
         progress.finish()
         _say(*_forecast_lines(forecast))
-        return typer.confirm("Ask the register now?", err=True)
+        if not typer.confirm("Ask the register now?", err=True):
+            raise Declined("nothing was asked, nothing was spent")
 
     return confirm
 
@@ -252,12 +250,10 @@ def _home(home: Path | None) -> Path:
     return Path(_settings(home, None).home)
 
 
-def _progress(as_json: bool) -> "Progress":
-    from kvk_enrich.clock import SystemClock
+def _progress() -> "Progress":
     from kvk_enrich.progress import shown_on
 
-    del as_json
-    return shown_on(sys.stderr, SystemClock())
+    return shown_on(sys.stderr)
 
 
 def _tell(finished: "Finished") -> None:

@@ -9,6 +9,7 @@ The errors of kvk-enrich, named after what happens next.
     |-- StorageError             7  disk full, not writable, damaged
     |-- StateInUse               8  another run holds what this one needs
     |-- StateTooNew              8  the state was made by a newer version
+    |-- Declined               130  the user was asked before spending and said no
     `-- RegisterError            raised at the edge, decided on by the policies of fetch/
         |-- NotSent              the request surely did not leave: nothing is owed, ask again
         |-- Transient            may be different in a moment: try again, within the retry budget
@@ -74,6 +75,12 @@ class StateTooNew(EnrichError):
     """Journal or cache carry a schema version that this program does not know."""
 
     exit_code = ExitCode.STATE_IN_USE
+
+
+class Declined(EnrichError):
+    """The user was asked before spending and said no; nothing was asked, nothing was spent."""
+
+    exit_code = ExitCode.INTERRUPTED
 
 
 class RegisterError(EnrichError):

@@ -99,20 +99,20 @@ def run(
     job: Job,
     *,
     progress: Progress | None = None,
-    confirm: Callable[[Forecast], bool] = lambda _: True,
+    confirm: Callable[[Forecast], None] = lambda _: None,
     clock: Clock | None = None,
-) -> Finished | None:
+) -> Finished:
     """
     Enrich a list; go on where an earlier run of the same job was stopped.
 
     Args:
         job: What to do, fully decided.
         progress: Told how it goes; silent by default.
-        confirm: Asked before the first paid call; a no ends the run with nothing changed.
+        confirm: Asked before the first paid call; it may raise to end the run with nothing changed.
         clock: Where the time comes from.
 
     Returns:
-        How it ended; None when *confirm* said no.
+        How it ended.
 
     Raises:
         EnrichError: the list was refused, the state is not usable, an output cannot be written.
@@ -123,12 +123,12 @@ def run(
         listed = _read(job, folder, state.progress)
         doubtful = state.journal.sweep()
         since, plan = _planned(job, state, listed)
-        if plan.cost and not confirm(_forecast(job, state, listed, plan)):
-            return None
+        if plan.cost:
+            confirm(_forecast(job, state, listed, plan))
         return _carried_out(job, state, listed, plan, since=since, doubtful=doubtful)
 
 
-def plan(job: Job, *, progress: Progress | None = None, clock: Clock | None = None) -> Forecast:
+def forecast(job: Job, *, progress: Progress | None = None, clock: Clock | None = None) -> Forecast:
     """
     Make the decisions of a run and no call.
 

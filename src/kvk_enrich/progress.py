@@ -18,7 +18,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from kvk_enrich.clock import Clock
+from kvk_enrich.clock import Clock, SystemClock
 from kvk_enrich.model import MICRO, Status
 
 LINE_EVERY_SECONDS: Final = 10.0
@@ -248,8 +248,9 @@ def _euro(amount: int) -> str:
     return f"{Decimal(amount) / MICRO:.2f}"
 
 
-def shown_on(stream: TextIO, clock: Clock) -> Progress:
+def shown_on(stream: TextIO, clock: Clock | None = None) -> Progress:
     """Return a bar when *stream* is a terminal that can move its cursor, JSON lines when it is not."""
+    clock = clock or SystemClock()
     console = Console(file=stream)
     if stream.isatty() and not console.is_dumb_terminal:
         return Bar(console, clock)

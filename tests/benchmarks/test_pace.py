@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from tests.harness import (
     Arrival,
     Server,
@@ -31,6 +30,7 @@ SECOND_NS = 1_000_000_000
 
 
 def begin(tmp_path: Path, server: Server, name: str, numbers: list[str]):
+    """Start a run over *numbers*."""
     listed = write_list(tmp_path / f"{name}.csv", numbers)
     return started(
         "run",
@@ -46,6 +46,7 @@ def begin(tmp_path: Path, server: Server, name: str, numbers: list[str]):
 
 
 def judged(what: str, arrivals: list[Arrival]) -> tuple[float, int]:
+    """Print and return the rate after 2 s and the most arrivals in any second."""
     rate, most = rate_after(arrivals, 2.0), most_in_a_second(arrivals)
     print(f"\n{what}: {len(arrivals)} calls, {rate:.2f}/s after 2 s, at most {most} in any second")
     return rate, most

@@ -1,0 +1,38 @@
+"""
+The nightly clean-up of a CRM: unattended, within its share of the month, with an exit code to act on.
+
+In: a list with a column of KVK numbers beside the CRM's own (data/samples/customers.csv).
+Out: LIST.enriched.parquet with all rows, its report and run record; on standard output the customers to look at.
+
+    python pipelines/nightly_crm.py [LIST] [SOURCE]        SOURCE: kvk, or practice (the default)
+"""
+
+import sys
+from pathlib import Path
+
+import polars as pl
+
+from kvk_enrich import EnrichError, load, run, shown_on
+
+ROOT = Path(__file__).parent.parent
+
+
+def main(listed: str = "data/samples/customers.csv", source: str = "practice") -> int:
+    """Enrich *listed* and print who has ended or is not known; return the exit code of the run."""
+    output = Path("data") / f"{Path(listed).stem}.enriched.parquet"
+    job = load({"input": listed, "output": output, "source": source}, config_file=ROOT / "configs" / "nightly-crm.toml")
+    with shown_on(sys.stderr) as progress:
+        finished = run(job, progress=progress)
+    if finished.record.outputs is not None:
+        rows = pl.read_parquet(output)
+        gone = rows.filter((pl.col("enrich_outcome") == "not_found") | ~pl.col("kvk_active"))
+        sys.stdout.write(gone.select("klant", "enrich_number", "enrich_outcome", "kvk_end_date").write_csv())
+    return finished.exit_code
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except EnrichError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
