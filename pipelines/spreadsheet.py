@@ -1,7 +1,7 @@
 """
 A list saved from a spreadsheet: see the price, then get the same rows back with the register's columns added.
 
-In: a semicolon CSV with a column of KVK numbers, found by its content (data/samples/suppliers.csv).
+In: a semicolon CSV with a column of KVK numbers, found by its content (data/samples/klanten.csv).
 Out: LIST.enriched.csv, and LIST.enriched.failed.csv with what to do about each row that has no answer.
 
     python pipelines/spreadsheet.py [LIST] [SOURCE]        SOURCE: kvk, or practice (the default)
@@ -15,7 +15,7 @@ from kvk_enrich import EnrichError, forecast, load, run, shown_on
 ROOT = Path(__file__).parent.parent
 
 
-def main(listed: str = "data/samples/suppliers.csv", source: str = "practice") -> int:
+def main(listed: str = "data/samples/klanten.csv", source: str = "practice") -> int:
     """Price the list, enrich it, and say where the files are; return the exit code of the run."""
     output = Path("data") / f"{Path(listed).stem}.enriched.csv"
     job = load({"input": listed, "output": output, "source": source}, config_file=ROOT / "configs" / "spreadsheet.toml")
