@@ -43,6 +43,7 @@ def plans(draw: st.DrawFn) -> tuple[list[str], set[str], Allowance, int | None, 
     return names, set(cached), allowance, sample, offline, made
 
 
+@settings(max_examples=60)
 @given(plans())
 def test_every_number_is_in_exactly_one_frame_and_in_order(drawn):
     """Hits, asks and deferred are disjoint, together all numbers, each in first-seen order."""
@@ -55,6 +56,7 @@ def test_every_number_is_in_exactly_one_frame_and_in_order(drawn):
     assert (made.hits.columns, made.asks.columns, made.deferred.columns) == ([*KEY, "status"], KEY, [*KEY, "reason"])
 
 
+@settings(max_examples=60)
 @given(plans())
 def test_no_plan_goes_over_a_ceiling(drawn):
     """Asks are at most what the run and the month allow, and as many as they allow."""
@@ -67,6 +69,7 @@ def test_no_plan_goes_over_a_ceiling(drawn):
     assert made.cost == expected * PRICE
 
 
+@settings(max_examples=60)
 @given(plans())
 def test_every_deferred_number_has_its_reason(drawn):
     """Outside the sample, offline, or beyond the ceiling that binds first: each is told apart."""

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -277,7 +278,7 @@ def test_a_cut_write_ahead_log_loses_nothing(opened: Desk, tmp_path: Path):
     content = log.read_bytes()
     assert len(content) > 1000
     opened.journal.close()
-    for keep in (0.0, 0.1, 0.35, 0.6, 0.85, 0.97):
+    for keep in (0.0, 0.3, 0.7, 0.97):
         copy = tmp_path / f"copy-{keep}"
         shutil.copytree(opened.home.root, copy)
         if keep:
@@ -481,7 +482,7 @@ def attempt(it: Desk) -> dict[str, str]:
         return known(cache, *NUMBERS)
 
 
-@pytest.mark.parametrize("share", [0.0001, 0.02, 0.6, 0.9999])
+@pytest.mark.parametrize("share", [0.0001, 0.02, 0.9999])
 def test_a_cut_cache_loses_nothing(filled: Desk, share: float):
     """A main file cut anywhere is set aside and made anew."""
     content = filled.home.cache.read_bytes()
@@ -541,10 +542,9 @@ def test_a_folder_in_its_place_is_refused(opened: Desk):
         pass
 
 
-def test_a_home_that_cannot_be_written_is_refused(tmp_path: Path):
+def test_a_home_that_cannot_be_written_is_refused():
     """A cache in a read-only folder is an error of storage."""
-    outer = Path("/tmp") / f"kvk-enrich-test-{tmp_path.parent.name}-{tmp_path.name}"
-    outer.mkdir()
+    outer = Path(tempfile.mkdtemp())  # tmp_path is closed to all but its owner
     try:
         outer.chmod(0o755)
         with desk(outer / "home") as it:
@@ -563,7 +563,6 @@ def test_a_home_that_cannot_be_written_is_refused(tmp_path: Path):
     "change",
     [
         "ALTER TABLE basisprofiel DROP COLUMN kvk_name",
-        "ALTER TABLE basisprofiel ALTER kvk_employees TYPE VARCHAR",
         "DROP TABLE basisprofiel",
     ],
 )

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import tempfile
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -733,9 +734,9 @@ def test_a_folder_in_its_place_is_refused(tmp_path: Path):
         open_journal(home, HandClock())
 
 
-def test_a_home_that_cannot_be_written_is_refused(tmp_path: Path):
+def test_a_home_that_cannot_be_written_is_refused():
     """A journal in a read-only folder is an error of storage, before anything is asked."""
-    outer = Path("/tmp") / f"kvk-enrich-test-{tmp_path.parent.name}-{tmp_path.name}"  # reachable without root's rights
+    outer = Path(tempfile.mkdtemp())  # tmp_path is closed to all but its owner
     home = open_home(outer / "home")
     try:
         outer.chmod(0o755)
