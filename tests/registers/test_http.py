@@ -279,7 +279,7 @@ def tree(kind: type[BaseException]) -> Iterator[type[BaseException]]:
 
 
 @pytest.mark.parametrize("sent_before", [False, True])
-@pytest.mark.parametrize("kind", sorted(set(tree(httpx2.HTTPError)), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(set(tree(httpx2.HTTPError)), key=str))
 def test_every_error_of_the_client_has_a_name_of_ours(kind, sent_before):
     """Before the sending nothing is owed; afterwards it may be."""
     error = kind.__new__(kind)
