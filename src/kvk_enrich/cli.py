@@ -6,6 +6,7 @@ commands do is imported when one is called, so that ``--help`` answers at once.
 """
 
 import inspect
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -295,6 +296,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code; errors are told as one sentence."""
+    os.umask(0o077)
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGHUP, _terminate)
     try:

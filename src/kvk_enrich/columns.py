@@ -107,6 +107,9 @@ BASISPROFIEL = (
 PRODUCTS = {"basisprofiel": BASISPROFIEL}
 """The columns that each product of a register fills."""
 
+READING = 1
+"""Raised when the same answer is read into these columns in another way: caches then read theirs anew."""
+
 
 def schema(columns: Iterable[Column]) -> dict[str, pl.DataType]:
     """Return name -> dtype of *columns*, in their order."""

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -33,6 +33,9 @@ from kvk_enrich.state.journal import HEADROOM, Journal, open_journal
 
 PRODUCT: Final = "basisprofiel"
 TYPING: Final[Typing] = {PRODUCT: kvk_profile.rows}
+
+_SECOND_COPY: Final = timedelta(days=30)
+"""How long the journal keeps what the cache has: should the cache be lost, nothing newer is paid again."""
 
 _STOPPED: Final = {ExitCode.ACCESS_REFUSED, ExitCode.UNAVAILABLE, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
 
@@ -88,10 +91,10 @@ class _State:
     progress: Progress
 
     @contextmanager
-    def cache(self, job: Job) -> Iterator[Cache]:
+    def cache(self) -> Iterator[Cache]:
         """Open the cache with everything the journal knows in it."""
         with open_cache(self.home, self.journal, TYPING, self.progress.note) as cache:
-            cache.absorb(self.journal, TYPING, keep=max(job.max_age_found, job.max_age_not_found))
+            cache.absorb(self.journal, TYPING, keep=_SECOND_COPY)
             yield cache
 
 
@@ -169,7 +172,7 @@ def _read(job: Job, folder: Path, progress: Progress) -> _Listed:
         identified = _unselect(identified, identify.named_column(rows.columns, job.only_missing))
     staged = folder / "staged.parquet"
     identified.sink_parquet(staged, compression="lz4")
-    lines = pl.scan_parquet(staged)
+    lines = pl.scan_parquet(staged, glob=False)
     return _Listed(
         snapshot=snapshot,
         staged=staged,
@@ -192,13 +195,13 @@ def _unselect(identified: pl.LazyFrame, column: str) -> pl.LazyFrame:
 def _planned(job: Job, state: _State, listed: _Listed) -> tuple[int, Plan]:
     """Return the newest answer that the plan knows of, and the plan."""
     since = state.journal.newest()
-    with state.cache(job) as cache:
+    with state.cache() as cache:
         fresh = cache.fresh(
             listed.numbers,
             register=state.register,
             product=PRODUCT,
-            found_since=_fresh_since(job, state, listed, job.max_age_found.total_seconds()),
-            not_found_since=_fresh_since(job, state, listed, job.max_age_not_found.total_seconds()),
+            found_since=_fresh_since(job, state, listed, job.max_age_found),
+            not_found_since=_fresh_since(job, state, listed, job.max_age_not_found),
         )
     month = month_of(state.clock.now())
     used = state.journal.used(state.register, job.source.account, month)
@@ -212,7 +215,7 @@ def _planned(job: Job, state: _State, listed: _Listed) -> tuple[int, Plan]:
     )
 
 
-def _fresh_since(job: Job, state: _State, listed: _Listed, max_age: float) -> datetime:
+def _fresh_since(job: Job, state: _State, listed: _Listed, max_age: timedelta) -> datetime:
     """
     Return the moment from which answers are fresh.
 
@@ -220,9 +223,8 @@ def _fresh_since(job: Job, state: _State, listed: _Listed, max_age: float) -> da
     continues: what they paid for is not asked again.
     """
     now = state.clock.now()
-    if job.refresh:
-        return state.journal.begun(_job_id(job, listed)) or now
-    return datetime.fromtimestamp(now.timestamp() - max_age, tz=now.tzinfo)
+    oldest = now - max_age
+    return max(oldest, state.journal.begun(_job_id(job, listed)) or now) if job.refresh else oldest
 
 
 def _job_id(job: Job, listed: _Listed) -> str:
@@ -287,7 +289,8 @@ def _carried_out(job: Job, state: _State, listed: _Listed, plan: Plan, *, since:
     desk = Desk(state.journal, account, run_id, state.clock, state.progress)
     asked = _asked(job, desk, plan, since)
     answers = _answers(job, state, plan, asked, run_id)
-    finished = _Result(job, state, listed, plan, asked, run_id, started_at, doubtful, answers).finished()
+    rows = write.counts(listed.staged, answers)
+    finished = _Result(job, state, listed, plan, asked, run_id, started_at, doubtful, answers, rows).finished()
     state.journal.finish(run_id, finished.record.state, record.to_json(finished.record))
     return finished
 
@@ -317,7 +320,7 @@ def _asked(job: Job, desk: Desk, plan: Plan, since: int) -> Asked:
 def _answers(job: Job, state: _State, plan: Plan, asked: Asked, run_id: str) -> pl.DataFrame:
     """Return one line per distinct number: what the register said, or why there is no answer."""
     answered = plan.asks.filter(pl.col("number").is_in(asked.answered))
-    with state.cache(job) as cache:
+    with state.cache() as cache:
         known = cache.look_up(pl.concat([plan.hits.select(KEY), answered]), register=state.register, product=PRODUCT)
     return pl.concat(
         [
@@ -368,6 +371,7 @@ class _Result:
     started_at: datetime
     doubtful: int
     answers: pl.DataFrame
+    rows: record.Rows
 
     def finished(self) -> Finished:
         """Write the outputs, unless the run was stopped, and say how it ended."""
@@ -386,11 +390,6 @@ class _Result:
             complete = self._record(exit_code, msgspec.structs.replace(written, report=_output(report, page)))
             drafts[run_json].write_bytes(record.to_json(complete))
         return Finished(complete, exit_code, cause)
-
-    @property
-    def rows(self) -> record.Rows:
-        """How many rows have each outcome."""
-        return write.counts(self.listed.staged, self.answers)
 
     def _exit_code(self) -> ExitCode:
         if self.asked.cause is not None and self.asked.cause.exit_code != ExitCode.CEILING:

@@ -19,7 +19,7 @@ from typing import Final
 import duckdb
 import polars as pl
 
-from kvk_enrich.columns import PRODUCTS, schema
+from kvk_enrich.columns import PRODUCTS, READING, schema
 from kvk_enrich.errors import StateInUse, StateTooNew, StorageError
 from kvk_enrich.model import Status
 from kvk_enrich.state.home import Home, held
@@ -389,7 +389,7 @@ def _put_meta(sql: duckdb.DuckDBPyConnection, key: str, value: str) -> None:
 
 
 def _columns_mark() -> str:
-    text = repr({product: schema(columns) for product, columns in PRODUCTS.items()})
+    text = repr([READING, {product: schema(columns) for product, columns in PRODUCTS.items()}])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

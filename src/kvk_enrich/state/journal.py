@@ -19,7 +19,7 @@ import secrets
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -39,6 +39,8 @@ _BUSY_SECONDS: Final = 30
 _SECOND_NS: Final = 1_000_000_000
 _FARTHEST_NS: Final = 3600 * _SECOND_NS
 """No live runs book slots an hour ahead: the clock started anew on a machine whose boots have no id."""
+
+_CONTINUED_WITHIN: Final = timedelta(hours=12)
 
 HEADROOM: Final = 0.02
 """
@@ -161,7 +163,7 @@ class _Connection:
                 raise
             self._sql.execute("COMMIT")
 
-    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+    def rows(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[object, ...]]:
         with self._lock, _storage_errors(self._path):
             return self._sql.execute(sql, parameters).fetchall()
 
@@ -197,7 +199,7 @@ class Journal:
     def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         return self._now.transaction()
 
-    def _rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+    def _rows(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[object, ...]]:
         return self._now.rows(sql, parameters)
 
     def close(self) -> None:
@@ -265,10 +267,16 @@ class Journal:
         return int(str(rows[0][0])) if rows else 0
 
     def ledger(self) -> list[MonthUse]:
-        """Return the use of every account in every month, newest month first."""
+        """Return the use of every account in every month, newest month first; in this month also those unused."""
         rows = self._rows(
-            "SELECT a.register, a.name, l.month, l.calls, l.micro_eur FROM ledger l JOIN account a ON a.id = l.account"
-            " ORDER BY l.month DESC, a.register, a.name"
+            """
+            SELECT a.register, a.name, l.month, l.calls, l.micro_eur FROM ledger l JOIN account a ON a.id = l.account
+            UNION ALL
+            SELECT a.register, a.name, :month, 0, 0 FROM account a
+            WHERE NOT EXISTS (SELECT 1 FROM ledger l WHERE l.account = a.id AND l.month = :month)
+            ORDER BY 3 DESC, 1, 2
+            """,
+            {"month": month_of(self._clock.now())},
         )
         return [MonthUse(*row) for row in rows]  # type: ignore[arg-type]
 
@@ -486,11 +494,22 @@ class Journal:
         return [Tries(str(number), int(str(count)), _moment(str(last))) for number, count, last in rows]
 
     def begun(self, job: str) -> datetime | None:
-        """Return when the unfinished attempt at *job* began, over all its interrupted runs; None if there is none."""
+        """
+        Return when the unfinished attempt at *job* began, over all the runs that continue it; None if there is none.
+
+        An attempt is finished by a run that is complete, and by one that asked for all and got no
+        answer for some, unless it is continued within half a day.
+        """
         rows = self._rows(
-            "SELECT min(started_at) FROM run WHERE job = :job AND state <> 'complete' AND started_at >"
-            " coalesce((SELECT max(started_at) FROM run WHERE job = :job AND state = 'complete'), '')",
-            {"job": job},  # type: ignore[arg-type]
+            """
+            SELECT min(started_at) FROM run WHERE job = :job AND state <> 'complete' AND started_at > coalesce((
+                SELECT max(started_at) FROM run WHERE job = :job AND (
+                    state = 'complete'
+                    OR (state = 'partial' AND json_extract(record, '$.rows.deferred') = 0 AND finished_at < :long_ago)
+                )
+            ), '')
+            """,
+            {"job": job, "long_ago": _text(self._clock.now() - _CONTINUED_WITHIN)},
         )
         return _moment(str(rows[0][0])) if rows[0][0] else None
 

@@ -50,9 +50,9 @@ def enriched(staged: Path, answers: pl.DataFrame, columns: Sequence[Column], out
         raise ValueError(f"{output.suffix} is no format of the enriched list")
     if answers.select(pl.struct(*KEY).n_unique()).item() != answers.height:
         raise ValueError("a number has two answers")
-    rows = pl.scan_parquet(staged).select(pl.len()).collect().item()
+    rows = pl.scan_parquet(staged, glob=False).select(pl.len()).collect().item()
     with os_errors():
-        written = _SINKS[output.suffix](pl.scan_parquet(staged), answers, schema(columns), output)
+        written = _SINKS[output.suffix](pl.scan_parquet(staged, glob=False), answers, schema(columns), output)
     if written != rows:  # pragma: no cover  takes a disk that lies
         raise StorageError(f"{output} holds {written} of {rows} rows: the disk lost some")
     return described(output, rows)
@@ -60,7 +60,7 @@ def enriched(staged: Path, answers: pl.DataFrame, columns: Sequence[Column], out
 
 def _parquet(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.DataType], output: Path) -> int:
     _in_slices(staged, answers, added).sink_parquet(output, compression="zstd", maintain_order=True)
-    return _count(pl.scan_parquet(output))
+    return _count(pl.scan_parquet(output, glob=False))
 
 
 def _csv(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.DataType], output: Path) -> int:
@@ -72,7 +72,7 @@ def _csv(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.DataTy
     spelled_out = [as_cell(pl.col(name), dtype).alias(name) for name, dtype in own.items()]
     texts = staged.with_columns(inert(pl.col("enrich_note")), *spelled_out)
     _in_slices(texts, cells, types).sink_csv(output, maintain_order=True)
-    return _count(pl.scan_csv(output, infer_schema=False))
+    return _count(pl.scan_csv(output, infer_schema=False, glob=False))
 
 
 _SINKS = {".parquet": _parquet, ".csv": _csv}

@@ -37,13 +37,13 @@ def failed(staged: Path, answers: pl.DataFrame, path: Path) -> Written:
     """
     with os_errors():
         items(staged, answers).sink_csv(path, maintain_order=True)
-    rows = pl.scan_csv(path, infer_schema=False).select(pl.len()).collect().item()
+    rows = pl.scan_csv(path, infer_schema=False, glob=False).select(pl.len()).collect().item()
     return described(path, int(rows))
 
 
 def items(staged: Path, answers: pl.DataFrame) -> pl.LazyFrame:
     """Return the lines of the report, in input order."""
-    rows = pl.scan_parquet(staged).select("enrich_row", "enrich_raw", *KEY, "enrich_reason")
+    rows = pl.scan_parquet(staged, glob=False).select("enrich_row", "enrich_raw", *KEY, "enrich_reason")
     without_answer = answers.lazy().filter(pl.col("enrich_outcome").cast(pl.String).is_in(_NO_ANSWER))
     known = without_answer.select(*KEY, "enrich_outcome", "enrich_reason", "detail", "attempts", "last_tried_at")
     listed = pl.col("enrich_outcome").is_in(_NO_ANSWER) & (pl.col("enrich_reason") != "not_selected")

@@ -47,7 +47,7 @@ def tally(staged: Path, answers: pl.DataFrame) -> pl.DataFrame:
         ``enrich_outcome`` (enum), ``enrich_reason`` (String, null where found), ``rows`` (u32); most rows first.
     """
     return (
-        settled(pl.scan_parquet(staged).select(*KEY, "enrich_reason"), _outcomes(answers))
+        settled(pl.scan_parquet(staged, glob=False).select(*KEY, "enrich_reason"), _outcomes(answers))
         .group_by("enrich_outcome", "enrich_reason")
         .agg(pl.len().alias("rows"))
         .sort("rows", "enrich_outcome", "enrich_reason", descending=[True, False, False])
