@@ -5,11 +5,13 @@ This is where the pieces of fetch/, registers/ and state/ are joined; flow.py te
 around it.
 """
 
+import gc
 import os
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
@@ -46,6 +48,9 @@ _STATUS: Final[dict[type[Outcome], Status]] = {
     Deferred: Status.DEFERRED,
 }
 
+
+_SWITCH_SECONDS: Final = 0.0005
+"""A tenth of Python's own: how long one thread may keep another waiting."""
 
 _PATIENCE: Final = Patience()
 _BACKOFF: Final = Backoff()
@@ -156,7 +161,7 @@ async def ask_all(
         attempt = paced(_answers_of(register), gate, breaker, recorder.record, deadline=deadline)
         ask = settled(retrying(attempt, budget, stop, backoff), stop)
         try:
-            with quiet_retries():
+            with quiet_retries(), _prompt_loop():
                 await fan_out(feed, _freeing(ask, desk), _tally(asked, desk, gate), stop, workers=workers)
         finally:
             with anyio.CancelScope(shield=True):
@@ -202,6 +207,19 @@ async def probe(desk: Desk, register: Kvk, *, deadline: float) -> timedelta:
         finally:
             await gate.close()
     return skew
+
+
+@contextmanager
+def _prompt_loop() -> Iterator[None]:
+    """Wake on time: a slot missed is lost, and the threads that commit must not hold the interpreter for long."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(interval)
 
 
 @asynccontextmanager

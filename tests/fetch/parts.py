@@ -12,7 +12,7 @@ from kvk_enrich.fetch.gate import Gate
 from kvk_enrich.fetch.stop import Cause, Stop
 from kvk_enrich.model import Call, Found, Kind, Permit
 
-STEP_NS = 10_200_000
+STEP_NS = 10_160_000
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ the server is closing is lost, and paid.
 
 _FULL_PACE: Final = 100
 
-TOLERANCE_NS: Final = 8_000_000
+TOLERANCE_NS: Final = 5_000_000
 """How late a slot may be used. See HEADROOM in state/journal.py for the other half of the sum."""
 
 _SECOND_NS: Final = 1_000_000_000
