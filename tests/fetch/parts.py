@@ -11,6 +11,7 @@ from kvk_enrich.fetch.breaker import Breaker, Patience
 from kvk_enrich.fetch.gate import Gate
 from kvk_enrich.fetch.stop import Cause, Stop
 from kvk_enrich.model import Call, Found, Kind, Permit
+from kvk_enrich.state.journal import LEAD_NS
 
 STEP_NS = 10_160_000
 
@@ -43,7 +44,7 @@ class Ledger:
             raise StorageError("the disk is full")
         self.leases += 1
         granted = min(wanted, self.ceiling - len(self.out))
-        first = max(self._next_ns, self.clock.boot_ns())
+        first = max(self._next_ns, self.clock.boot_ns() + LEAD_NS)
         self._next_ns = first + granted * self.step_ns if granted else self._next_ns
         self.clock.pass_seconds(self.disk_seconds)
         permits = tuple(Permit(self._last + 1 + place, first + place * self.step_ns) for place in range(granted))

@@ -34,7 +34,7 @@ from tests.state.parts import (
 from kvk_enrich.errors import ConfigError, StateTooNew, StorageError
 from kvk_enrich.model import Permit, Secret
 from kvk_enrich.state.home import open_home
-from kvk_enrich.state.journal import Journal, MonthUse, open_journal
+from kvk_enrich.state.journal import LEAD_NS, Journal, MonthUse, open_journal
 
 SECOND_NS = 1_000_000_000
 
@@ -179,16 +179,16 @@ def test_slots_lie_a_little_further_apart_than_the_limit_asks(tmp_path: Path, rp
         taken = slots(it.journal.lease(it.run, it.account, 3).permits) + slots(
             it.journal.lease(it.run, it.account, 2).permits
         )
-    assert taken == [5_000_000_000 + place * step for place in range(5)]
+    assert taken == [5_000_000_000 + LEAD_NS + place * step for place in range(5)]
 
 
 def test_slots_are_never_in_the_past(opened: Desk):
-    """Time that passed unused is not caught up: the next slot is now."""
+    """Time that passed unused is not caught up: the next slot is a lease's way from now."""
     opened.journal.lease(opened.run, opened.account, 2)
     opened.clock.ns += 60 * SECOND_NS
     assert slots(opened.journal.lease(opened.run, opened.account, 2).permits) == [
-        65 * SECOND_NS,
-        65 * SECOND_NS + STEP_NS,
+        65 * SECOND_NS + LEAD_NS,
+        65 * SECOND_NS + LEAD_NS + STEP_NS,
     ]
 
 
@@ -215,7 +215,7 @@ def test_accounts_have_schedules_of_their_own(opened: Desk):
     """Two keys are two paces: neither waits for the other."""
     second = account_of(opened.journal, "second", Secret("another-key"))
     opened.journal.lease(opened.run, opened.account, 50)
-    assert slots(opened.journal.lease(opened.run, second, 1).permits) == [opened.clock.ns]
+    assert slots(opened.journal.lease(opened.run, second, 1).permits) == [opened.clock.ns + LEAD_NS]
 
 
 def test_after_a_boot_the_pace_starts_a_second_ahead(opened: Desk):
@@ -241,7 +241,7 @@ def test_a_refused_lease_moves_no_slot(tmp_path: Path):
         it.journal.lease(it.run, it.account, 1)
         it.journal.lease(it.run, it.account, 9)
         raised = account_of(it.journal, month=9)
-        assert slots(it.journal.lease(it.run, raised, 1).permits) == [it.clock.ns + STEP_NS]
+        assert slots(it.journal.lease(it.run, raised, 1).permits) == [it.clock.ns + LEAD_NS + STEP_NS]
 
 
 @settings(max_examples=40)

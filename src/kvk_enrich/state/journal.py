@@ -40,6 +40,9 @@ _SECOND_NS: Final = 1_000_000_000
 _FARTHEST_NS: Final = 3600 * _SECOND_NS
 """No live runs book slots an hour ahead: the clock started anew on a machine whose boots have no id."""
 
+LEAD_NS: Final = 20_000_000
+"""A slot lies at least so far ahead: what a lease may take to come back on a busy machine."""
+
 _CONTINUED_WITHIN: Final = timedelta(hours=12)
 
 HEADROOM: Final = 0.016
@@ -285,7 +288,7 @@ class Journal:
         Take up to *wanted* permits for *run*: slots of the pace and units of the month, at once.
 
         Fewer come back when the run's ceiling or the month ends within them, none when it has
-        been reached. The first slot is never in the past; after a boot the pace starts anew one
+        been reached. The first slot lies 20 ms ahead at least; after a boot the pace starts anew one
         second from now, as nothing is known of what was sent before.
         """
         with self._transaction() as sql:
@@ -318,7 +321,7 @@ class Journal:
             "SELECT boot_id, next_slot_ns FROM account WHERE id = ?", (account.id,)
         ).fetchone()
         same_boot = known_boot == boot_id and next_slot - now < _FARTHEST_NS
-        first = max(next_slot, now) if same_boot else now + (_SECOND_NS if known_boot else 0)
+        first = max(next_slot, now + LEAD_NS) if same_boot else now + (_SECOND_NS if known_boot else LEAD_NS)
         step = round(_SECOND_NS * (1 + HEADROOM) / account.requests_per_second)
         if count:
             sql.execute(
