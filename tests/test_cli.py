@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-
 from tests.harness import command
 
 COMMANDS = [[], ["run"], ["plan"], ["budget"], ["budget", "show"], ["runs"], ["runs", "list"], ["runs", "show"]]

@@ -219,7 +219,13 @@ def test_values_of_variables_are_text(job):
         ('[input]\nkind = "vat"', "input.kind: 'vat' comes in a later version; this one knows auto, kvk"),
         ("[input]\ncolumn = 3", "input.column: must be text in quotes, got 3"),
         ('[input]\ncolumn = ""', "input.column: must not be empty, got ''"),
-        ('[input]\nencoding = "latin-1"', "input.encoding: must be one of utf-8, windows-1252, got 'latin-1'"),
+        (
+            '[input]\nencoding = "ebcdic"',
+            (
+                "input.encoding: must be one of utf-8, windows-1252, iso-8859-1, iso-8859-15, cp850, utf-16, utf-16-le,"
+                " utf-16-be, got 'ebcdic'"
+            ),
+        ),
         (
             '[input]\ndelimiter = "ab"',
             "input.delimiter: must be one character, such as ; , | or the word tab, got 'ab'",

@@ -291,7 +291,7 @@ async def _heed_signals(stop: Stop, progress: Progress) -> None:
             if is_second:
                 os._exit(_SIGNALS[number])
             is_second = True
-            progress.state("stopping: calls under way are received (again to stop at once)")
+            progress.state("stopping; again to stop at once")
             stop.request(Cause("stopped", _SIGNALS[number], f"Stopped by {number.name}."))
 
 

@@ -11,10 +11,12 @@ import anyio
 from kvk_enrich.asking import Desk, probe
 from kvk_enrich.clock import Clock, SystemClock
 from kvk_enrich.config import Settings, Source, source
+from kvk_enrich.errors import RegisterError
 from kvk_enrich.progress import Progress
+from kvk_enrich.reasons import REASONS
 from kvk_enrich.sources import open_register, register_id
 from kvk_enrich.state.home import Home, open_home
-from kvk_enrich.state.journal import open_journal
+from kvk_enrich.state.journal import CHECK, open_journal
 
 _TOLERATED_SKEW: Final = timedelta(minutes=2)
 
@@ -50,11 +52,14 @@ def _online(register: Source, home: Home, clock: Clock) -> Iterator[str]:
             calls_per_month=register.calls_per_month,
             micro_eur=0,
         )
-        run = journal.begin("check", account, ceiling=1, source="config check --online")
+        run = journal.begin(CHECK, account, ceiling=1, source="config check --online")
         try:
             desk = Desk(journal, account, run, clock, Progress())
             ask = partial(probe, desk, open_register(register), deadline=register.timeout_seconds)
             skew = anyio.run(ask)
+        except RegisterError as error:
+            said = f"the register at {register.base_url} cannot be asked: {REASONS[error.reason].sentence} ({error})"
+            raise type(error)(error.reason, said) from None
         finally:
             journal.finish(run, "complete", b"{}")
     yield "register: answered, so key, TLS and address are right (one call, no cost)"

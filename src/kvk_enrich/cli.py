@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from kvk_enrich import __version__
 from kvk_enrich.errors import ConfigError, Declined, EnrichError, ExitCode
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _OPTIONS: dict[str, Any] = {
     "no_args_is_help": True,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
-app = typer.Typer(help="Turns a list of Dutch KVK numbers into what the register knows.", **_OPTIONS)
+app = typer.Typer(**_OPTIONS)
 runs = typer.Typer(help="Past runs with state, counts and cost.", **_OPTIONS | {"no_args_is_help": False})
 config = typer.Typer(help="The configuration as it will be used, secrets masked.", **_OPTIONS)
 budget = typer.Typer(
@@ -41,13 +42,29 @@ app.add_typer(budget, name="budget")
 app.add_typer(config, name="config")
 app.add_typer(practice, name="practice")
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"kvk-enrich {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def whole(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Turn a list of Dutch KVK numbers into what the register knows."""
+
+
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of cache, ledger and run records.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file; flags win over it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
 def _job_flags(
-    input: Annotated[Path, typer.Argument(metavar="INPUT", help="The list: .csv or .parquet.")],  # noqa: A002
+    input: Annotated[Path, typer.Argument(metavar="INPUT", help="The list: .csv, .tsv, .txt or .parquet.")],  # noqa: A002
     output: Annotated[
         Path | None,
         typer.Option(
@@ -59,7 +76,7 @@ def _job_flags(
     source: Annotated[str | None, typer.Option(help="Who answers: kvk, kvk-test or practice. [kvk]")] = None,
     products: Annotated[str | None, typer.Option(help="What to buy per company. [basisprofiel]")] = None,
     max_eur: Annotated[str | None, typer.Option(help="Spend at most this in this run. [the month's allowance]")] = None,
-    max_calls: Annotated[int | None, typer.Option(help="Make at most so many calls in this run.")] = None,
+    max_calls: Annotated[str | None, typer.Option(help="Make at most so many calls in this run.")] = None,
     max_age: Annotated[str | None, typer.Option(help="Reuse answers younger than this. [30d]")] = None,
     max_runtime: Annotated[str | None, typer.Option(help="Stop asking after this time, such as 90m or 2h.")] = None,
     refresh: Annotated[bool | None, typer.Option("--refresh", help="Ask also for what is known.")] = None,
@@ -67,7 +84,7 @@ def _job_flags(
     only_missing: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Only rows where this column is empty.")
     ] = None,
-    sample: Annotated[int | None, typer.Option(help="Only the first N distinct numbers.")] = None,
+    sample: Annotated[str | None, typer.Option(help="Only the first N distinct numbers.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Of a CSV, such as windows-1252. [utf-8]")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Of a CSV: comma, semicolon or tab. [found]")] = None,
     yes: Annotated[bool | None, typer.Option("--yes", help="Do not ask before spending.")] = None,
@@ -116,9 +133,10 @@ def run_command(flags: dict[str, Any]) -> None:
 def plan_command(flags: dict[str, Any]) -> None:
     """Say what a run would do and cost. Makes no call."""
     from kvk_enrich import flow, record
+    from kvk_enrich.progress import Notes
 
     job, as_json = _job(flags, need_key=False)
-    with _progress() as progress:
+    with Notes(sys.stderr) as progress:
         forecast = flow.forecast(job, progress=progress)
     if as_json:
         sys.stdout.buffer.write(record.to_json(forecast.record))
@@ -149,27 +167,29 @@ def _confirmed(yes: bool, progress: "Progress") -> Callable[["Forecast"], None]:
 
 
 @runs.callback(invoke_without_command=True)
-def runs_default(context: typer.Context, home: Home = None, json: Json = False) -> None:
+def runs_default(context: typer.Context, home: Home = None, config: ConfigFile = None, json: Json = False) -> None:
     """List past runs, newest first."""
     if context.invoked_subcommand is None:
-        runs_list(home, json)
+        runs_list(home, config, json)
 
 
 @runs.command("list")
-def runs_list(home: Home = None, json: Json = False) -> None:
+def runs_list(home: Home = None, config: ConfigFile = None, json: Json = False) -> None:
     """List past runs, newest first."""
     from kvk_enrich import books, telling
 
-    lines = books.past_runs(_home(home))
+    lines = books.past_runs(_settings(home, config).home)
     _print(json, lambda: [line._asdict() for line in lines], lambda: telling.runs(lines))
 
 
 @runs.command("show")
-def runs_show(run_id: Annotated[str, typer.Argument(metavar="ID")], home: Home = None) -> None:
+def runs_show(
+    run_id: Annotated[str, typer.Argument(metavar="ID")], home: Home = None, config: ConfigFile = None
+) -> None:
     """Print the record of one run as JSON."""
     from kvk_enrich import books
 
-    lines = books.past_runs(_home(home), run_id)
+    lines = books.past_runs(_settings(home, config).home, run_id)
     if not lines:
         raise ConfigError(f"there is no run {run_id}; kvk-enrich runs list names them")
     _print_json(lines[0].record or lines[0]._asdict())
@@ -245,10 +265,6 @@ def _settings(home: Path | None, config_file: Path | None, source: str | None = 
     from kvk_enrich.config import read
 
     return read({"home": home, "source": source}, config_file=config_file)
-
-
-def _home(home: Path | None) -> Path:
-    return Path(_settings(home, None).home)
 
 
 def _progress() -> "Progress":

@@ -54,11 +54,22 @@ _FAILED: Final[dict[str, pl.DataType]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a run ended: its record, what the process says, and where the files are (none when stopped)."""
+    """
+    How a run ended.
+
+    Args:
+        record: What it did; without outputs when it was stopped.
+        exit_code: What the process says.
+        cause: The sentence for an early end.
+        not_selected: Rows that --only-missing left out; they count as deferred in the record.
+        record_path: Where the record was written.
+    """
 
     record: record.RunRecord
     exit_code: ExitCode
     cause: str | None
+    not_selected: int
+    record_path: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +135,11 @@ def run(
         write.check(target)
     with _opened(job, progress or Progress(), clock or SystemClock()) as state, state.home.workspace() as folder:
         listed = _read(job, folder, state.progress)
-        doubtful = state.journal.sweep()
+        state.journal.sweep()
         since, plan = _planned(job, state, listed)
         if plan.cost:
             confirm(_forecast(job, state, listed, plan))
-        return _carried_out(job, state, listed, plan, since=since, doubtful=doubtful)
+        return _carried_out(job, state, listed, plan, since=since)
 
 
 def forecast(job: Job, *, progress: Progress | None = None, clock: Clock | None = None) -> Forecast:
@@ -173,12 +184,15 @@ def _read(job: Job, folder: Path, progress: Progress) -> _Listed:
     staged = folder / "staged.parquet"
     identified.sink_parquet(staged, compression="lz4")
     lines = pl.scan_parquet(staged, glob=False)
+    numbers = identify.distinct(lines).rename({ours: short for short, ours in _FRAME_KEY.items()})
+    if named and numbers.is_empty():
+        progress.note(f"No cell of column {column!r} holds a number: is it the right one?")
     return _Listed(
         snapshot=snapshot,
         staged=staged,
         column=column,
         rows=int(lines.select(pl.len()).collect().item()),
-        numbers=identify.distinct(lines).rename({ours: short for short, ours in _FRAME_KEY.items()}),
+        numbers=numbers,
     )
 
 
@@ -271,7 +285,7 @@ def _planned_answers(plan: Plan) -> pl.DataFrame:
 # -- ask ----------------------------------------------------------------------------------------
 
 
-def _carried_out(job: Job, state: _State, listed: _Listed, plan: Plan, *, since: int, doubtful: int) -> Finished:
+def _carried_out(job: Job, state: _State, listed: _Listed, plan: Plan, *, since: int) -> Finished:
     account = state.journal.account(
         state.register,
         job.source.account,
@@ -280,6 +294,7 @@ def _carried_out(job: Job, state: _State, listed: _Listed, plan: Plan, *, since:
         calls_per_month=job.source.calls_per_month,
         micro_eur=plan.price,
     )
+    doubtful = state.journal.doubtful(account)
     run_id = state.journal.begin(
         _job_id(job, listed), account, ceiling=job.max_calls, source=str(listed.snapshot.original)
     )
@@ -378,7 +393,7 @@ class _Result:
         exit_code = self._exit_code()
         cause = self.asked.cause.sentence if self.asked.cause else None
         if exit_code in _STOPPED:
-            return Finished(self._record(exit_code, None), exit_code, cause)
+            return Finished(self._record(exit_code, None), exit_code, cause, self._not_selected(), None)
         enriched, failed, report, run_json = _targets(self.job)
         added = columns.output(self.job.products)
         with write.together([enriched, failed, report, run_json]) as drafts:
@@ -389,7 +404,16 @@ class _Result:
             page = write.report(self._record(exit_code, written), self.listed.staged, self.answers, drafts[report])
             complete = self._record(exit_code, msgspec.structs.replace(written, report=_output(report, page)))
             drafts[run_json].write_bytes(record.to_json(complete))
-        return Finished(complete, exit_code, cause)
+        return Finished(complete, exit_code, cause, self._not_selected(), run_json)
+
+    def _not_selected(self) -> int:
+        reasons = pl.scan_parquet(self.listed.staged, glob=False).select("enrich_reason")
+        return int(reasons.filter(pl.col("enrich_reason") == "not_selected").select(pl.len()).collect().item())
+
+    def _deferred_because(self) -> str | None:
+        """Return the reason for most numbers that the plan itself left out; None when it left out none."""
+        reasons = self.plan.deferred["reason"].value_counts(sort=True)["reason"]
+        return None if reasons.is_empty() else str(reasons[0])
 
     def _exit_code(self) -> ExitCode:
         if self.asked.cause is not None and self.asked.cause.exit_code != ExitCode.CEILING:
@@ -405,7 +429,7 @@ class _Result:
         return record.RunRecord(
             run_id=self.run_id,
             state="stopped" if exit_code in _STOPPED else "complete" if exit_code == ExitCode.COMPLETE else "partial",
-            stop_reason=asked.cause.reason if asked.cause else None,
+            stop_reason=asked.cause.reason if asked.cause else self._deferred_because(),
             input=_input(self.job, self.listed),
             config_sha256=config_sha256(self.job),
             version=__version__,

@@ -130,6 +130,18 @@ class _Counted(Progress):
         self.tally.state = text
 
 
+class Notes(Progress):
+    """Only what is said once, as a plain line: for commands that take no time."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to *stream*."""
+        self._stream = stream
+
+    def note(self, text: str) -> None:
+        """Write *text*."""
+        self._stream.write(f"{text}\n")
+
+
 class Lines(_Counted):
     """One JSON line on *stream* every ten seconds, and one at the end."""
 

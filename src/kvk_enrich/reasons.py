@@ -126,7 +126,7 @@ _ALL = (
         "unexpected_answer",
         Status.FAILED,
         "Something answered that does not speak as the register does: a proxy, a portal, a wrong base_url.",
-        "Check source.kvk.base_url and the network between, then run again.",
+        "Check the source's base_url and the network between, then run again.",
         retryable=True,
     ),
     Reason(
@@ -203,13 +203,6 @@ _ALL = (
         "unavailable",
         Status.DEFERRED,
         "The register was unavailable for too long; the run stopped.",
-        _RUN_AGAIN,
-        retryable=True,
-    ),
-    Reason(
-        "asked_by_another_run",
-        Status.DEFERRED,
-        "Another run is asking for this number and had not finished.",
         _RUN_AGAIN,
         retryable=True,
     ),

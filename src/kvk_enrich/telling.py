@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from kvk_enrich.errors import ExitCode
+from kvk_enrich.model import euro
+from kvk_enrich.reasons import REASONS
 
 if TYPE_CHECKING:
     from kvk_enrich.books import LedgerLine
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 
 _NEXT = {
     ExitCode.SOME_FAILED: "Run the same command again to retry just the failed rows.",
-    ExitCode.CEILING: "The rest is deferred; run the same command again when there is allowance.",
     ExitCode.ACCESS_REFUSED: "Check the key: kvk-enrich config check --online",
     ExitCode.UNAVAILABLE: "Run the same command again when the register answers; nothing is paid twice.",
     ExitCode.INTERRUPTED: "Run the same command again to go on; nothing is paid twice.",
@@ -29,7 +30,7 @@ def finished(end: "Finished") -> list[str]:
     rows, calls = record.rows, record.calls
     lines = [
         f"Run {record.run_id}: {record.state} after {_duration(record.seconds)}",
-        f"  rows    {rows.total:,}: {_outcomes(rows)}",
+        f"  rows    {rows.total:,}: {_outcomes(rows, end.not_selected)}",
         f"  calls   {calls.sent:,} sent for EUR {_euro(record.cost_eur)}",
         f"  saved   EUR {_euro(record.saved_eur)} by what was known and by asking each number once",
     ]
@@ -40,7 +41,11 @@ def finished(end: "Finished") -> list[str]:
     if record.outputs is not None:
         files = [record.outputs.enriched, record.outputs.failed, record.outputs.report]
         lines += [f"  file    {file.path}{_rows(file.rows)}" for file in files if file is not None]
-    if end.exit_code in _NEXT:
+        lines.append(f"  record  {end.record_path}")
+    if end.exit_code == ExitCode.CEILING and record.stop_reason:
+        reason = REASONS[record.stop_reason]
+        lines.append(f"Deferred: {reason.sentence} {reason.what_to_do}")
+    elif end.exit_code in _NEXT:
         lines.append(_NEXT[end.exit_code])
     return lines
 
@@ -49,20 +54,16 @@ def forecast(planned: "Forecast") -> list[str]:
     """Return what a run would do, in euro and minutes."""
     record = planned.record
     rows, numbers, ahead, budget = record.rows, record.numbers, record.forecast, record.budget
-    deferred = len(planned.plan.deferred)
     lines = [
         f"{record.input.path}: {_count(rows.total, 'row')}, numbers in column {record.input.columns[0]!r}",
-        f"  {_count(numbers.distinct, 'distinct number')}: {numbers.cached:,} known, {numbers.asked:,} to ask"
-        + (f", {deferred:,} deferred" if deferred else ""),
+        f"  {_count(numbers.distinct, 'distinct number')}: {numbers.cached:,} known, {numbers.asked:,} to ask",
         f"  {_count(rows.invalid, 'row')} without a usable number",
         f"  cost EUR {_euro(ahead.cost_eur)}, about {_duration(ahead.seconds)} of asking",
         f"  account {budget.account}: {budget.left:,} of {budget.limit:,} calls left in {budget.month}",
-        f"  after this run {ahead.left_after:,} calls",
+        f"  after this run {ahead.left_after:,} calls left",
     ]
-    if deferred:
-        reasons = planned.plan.deferred["reason"].value_counts(sort=True).rows()
-        lines.append("  deferred because: " + ", ".join(f"{reason} ({count:,})" for reason, count in reasons))
-    return lines
+    reasons = planned.plan.deferred["reason"].value_counts(sort=True).rows()
+    return lines + [f"  {count:,} deferred: {REASONS[reason].sentence}" for reason, count in reasons]
 
 
 def runs(lines: Sequence["RunLine"]) -> list[str]:
@@ -75,12 +76,13 @@ def runs(lines: Sequence["RunLine"]) -> list[str]:
             line.state,
             line.started_at[:16].replace("T", " "),
             f"{line.calls:,}",
-            str((line.record or {}).get("cost_eur", "")),
+            _euro(euro(line.micro_eur)),
+            f"{line.in_doubt:,}" if line.in_doubt else "",
             line.input,
         )
         for line in lines
     ]
-    return _table(("run", "state", "started (UTC)", "calls", "EUR", "list"), table)
+    return _table(("run", "state", "started (UTC)", "calls", "EUR", "in doubt", "list"), table)
 
 
 def ledger(lines: Sequence["LedgerLine"]) -> list[str]:
@@ -112,9 +114,12 @@ def settings(lines: Iterable["Setting"]) -> list[str]:
     return _table(("key", "value", "from"), [(line.key, line.value, line.origin) for line in lines])
 
 
-def _outcomes(rows: "Rows") -> str:
-    counts = (rows.found, rows.not_found, rows.invalid, rows.failed, rows.deferred)
-    names = ("found", "not found", "invalid", "failed", "deferred")
+def _outcomes(rows: "Rows", not_selected: int) -> str:
+    counts = [rows.found, rows.not_found, rows.invalid, rows.failed, rows.deferred - not_selected]
+    names = ["found", "not found", "invalid", "failed", "deferred"]
+    if not_selected:
+        counts.append(not_selected)
+        names.append("not selected")
     return ", ".join(f"{count:,} {name}" for count, name in zip(counts, names, strict=True))
 
 

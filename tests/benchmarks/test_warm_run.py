@@ -16,6 +16,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from tests.harness import COMMAND, environment
 
 from kvk_enrich.clock import SystemClock
 from kvk_enrich.flow import TYPING
@@ -24,7 +25,6 @@ from kvk_enrich.practice.population import basisprofiel, numbers
 from kvk_enrich.state.cache import open_cache
 from kvk_enrich.state.home import open_home
 from kvk_enrich.state.journal import Settlement, open_journal
-from tests.harness import COMMAND, environment
 
 pytestmark = pytest.mark.benchmark
 

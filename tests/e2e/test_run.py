@@ -2,12 +2,14 @@
 
 import csv
 import json
+import signal
+import time
 from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from tests.harness import command, environment, existing, record_of, serving, write_list
+from tests.harness import command, environment, existing, record_of, serving, started, write_list
 
 FAST = "KVK_ENRICH_SOURCE_PRACTICE_LATENCY_SECONDS"
 
@@ -201,3 +203,116 @@ def test_config_check_makes_one_free_call(tmp_path: Path):
     assert "clock: agrees" in done.stderr
     (line,) = json.loads(command("budget", "--json", "--home", tmp_path / "home").stdout)
     assert (line["calls"], line["calls_eur"]) == (1, "0.00")
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [
+        (["--sample", "2"], 4, "Outside the sample asked for with --sample."),
+        (["--offline"], 4, "--offline allows no call."),
+        (["--max-calls", "1"], 4, "Run again with a higher ceiling."),
+    ],
+)
+def test_what_was_left_out_is_said_with_what_to_do(tmp_path: Path, mixed: Path, flags: list[str], code: int, said: str):
+    """A run that leaves numbers out says which decision did it, in the plan and at the end."""
+    done = enrich(tmp_path, mixed, "-o", tmp_path / "out.parquet", *flags)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert record_of(tmp_path / "out.parquet")["stop_reason"] is not None
+
+
+def test_rows_filled_already_are_left_alone(tmp_path: Path):
+    """With --only-missing the filled rows are not asked, not failed and no reason to run again."""
+    one, two = existing(2)
+    pl.DataFrame({"kvk": [one, two], "naam": ["filled", " "]}).write_csv(tmp_path / "list.csv")
+    out = tmp_path / "out.parquet"
+    done = enrich(tmp_path, tmp_path / "list.csv", "-o", out, "--only-missing", "naam")
+    assert done.returncode == 0, done.stderr
+    assert "1 not selected" in done.stderr
+    assert pl.read_parquet(out)["enrich_reason"].to_list() == ["not_selected", None]
+    assert record_of(out)["calls"]["sent"] == 1
+    assert (tmp_path / "out.failed.csv").read_text().count("\n") == 1
+
+
+def test_a_column_without_numbers_is_doubted(tmp_path: Path, mixed: Path):
+    """A wrong --column is not refused, but not passed over either."""
+    done = enrich(tmp_path, mixed, "-o", tmp_path / "out.parquet", "--column", "klant")
+    assert "No cell of column 'klant' holds a number" in done.stderr
+
+
+def test_a_deadline_ends_a_run_in_good_order(tmp_path: Path):
+    """--max-runtime ends the asking with code 4: outputs written, what was answered is there."""
+    listed = write_list(tmp_path / "list.csv", existing(400))
+    out = tmp_path / "out.parquet"
+    done = enrich(tmp_path, listed, "-o", out, "--max-runtime", "2s", **{FAST: "0.3"})
+    assert done.returncode == 4, done.stderr
+    rows = record_of(out)["rows"]
+    assert rows["found"] > 0
+    assert rows["found"] + rows["deferred"] == 400
+    assert record_of(out)["stop_reason"] == "time_ceiling"
+
+
+def test_a_kill_is_told_by_the_next_run_whoever_looked_meanwhile(tmp_path: Path):
+    """The calls in doubt are said by the run that goes on, also when `runs` has been looked at before."""
+    listed = write_list(tmp_path / "list.csv", existing(300))
+    home = tmp_path / "home"
+    arguments: list[str | Path] = [
+        "run",
+        listed,
+        "--source",
+        "practice",
+        "--home",
+        home,
+        "-o",
+        tmp_path / "out.parquet",
+    ]
+    with serving(tmp_path, "--latency", "0.5") as server:
+        run = started(*arguments, env=environment(server))
+        while len(server.arrivals()) < 60:
+            time.sleep(0.05)
+        run.kill()
+        run.wait()
+        (line,) = json.loads(command("runs", "list", "--json", "--home", home).stdout)
+        done = command(*arguments, env=environment(server))
+    assert line["state"] == "died"
+    assert line["in_doubt"] > 0
+    assert record_of(tmp_path / "out.parquet")["calls"]["in_doubt"] == line["in_doubt"]
+    assert f"doubt   {line['in_doubt']} calls" in done.stderr
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_drains_and_the_next_run_goes_on(tmp_path: Path, sent: signal.Signals, code: int):
+    """One signal: calls under way are received, nothing is in doubt, nothing is asked twice."""
+    numbers = existing(300)
+    listed = write_list(tmp_path / "list.csv", numbers)
+    out = tmp_path / "out.parquet"
+    arguments: list[str | Path] = ["run", listed, "--source", "practice", "--home", tmp_path / "home", "-o", out]
+    with serving(tmp_path, "--latency", "0.3") as server:
+        run = started(*arguments, env=environment(server))
+        while len(server.arrivals()) < 60:
+            time.sleep(0.05)
+        run.send_signal(sent)
+        assert run.wait(10) == code
+        assert not out.exists()
+        assert command(*arguments, env=environment(server)).returncode == 0
+        assert set(server.counts().values()) == {1}
+    assert record_of(out)["calls"]["in_doubt"] == 0
+
+
+def test_two_runs_share_a_list(tmp_path: Path):
+    """Two runs on one home with the same list ask each number once and both finish."""
+    numbers = existing(200)
+    listed = write_list(tmp_path / "list.csv", numbers)
+    with serving(tmp_path, "--latency", "0.2") as server:
+        runs = [
+            started(
+                *("run", listed, "--source", "practice", "--home", tmp_path / "home"),
+                *("-o", tmp_path / f"{name}.parquet"),
+                env=environment(server),
+            )
+            for name in ("one", "two")
+        ]
+        assert [run.wait(60) for run in runs] == [0, 0]
+        assert server.counts() == dict.fromkeys(numbers, 1)
+    one, two = (pl.read_parquet(tmp_path / f"{name}.parquet").drop("enrich_cached") for name in ("one", "two"))
+    assert one.equals(two)

@@ -64,7 +64,7 @@ def test_rows(text, columns, rows, read):
         ("a;b\r1;é\r".encode(), {}, "carriage returns only"),
         ("sep=;\r\na;b\r\n1;é\r\n".encode(), {}, "first line says"),
         ("\ufeffsep=;\na;b\n1;é\n".encode(), {}, "first line says"),
-        ("a;b\n1;é\n".encode(), {}, "parted by semicolon"),
+        ("a;b\n1;é\n".encode(), {}, "separated by semicolon"),
     ],
 )
 def test_decisions_are_noted(text, options, note, read):

@@ -573,7 +573,7 @@ def test_a_finished_run_keeps_its_record(opened: Desk):
     (line,) = opened.journal.runs()
     assert line[:2] == (opened.run, "stopped")
     assert line[2:4] == ("2026-11-21T12:00:00.000000Z", "2026-11-21T12:02:00.000000Z")
-    assert line[4:] == ("list.csv", 2, 2, {"naam": "é"})
+    assert line[4:] == ("list.csv", 2, 40_000, 2, {"naam": "é"})
 
 
 def test_runs_come_newest_first(opened: Desk):

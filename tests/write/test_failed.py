@@ -50,7 +50,7 @@ def test_a_line_tells_what_happened_and_what_to_do(mixed: Mixed, tmp_path: Path)
         "kind": "kvk",
         "outcome": "failed",
         "reason": "timeout",
-        "detail": "The register did not answer in time. After 20 s.",
+        "detail": "The register did not answer in time. (After 20 s.)",
         "what_to_do": "Run the same command again: only what is missing is asked.",
         "retryable": "yes",
         "attempts": "4",

@@ -14,7 +14,14 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from kvk_enrich.config.words import did_you_mean, quoted
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_ENCODINGS: Final = {"utf8": "utf-8", "utf-8-sig": "utf-8", "cp1252": "windows-1252", "cp-1252": "windows-1252"}
+_ENCODINGS: Final = {
+    "utf8": "utf-8",
+    "utf-8-sig": "utf-8",
+    "cp1252": "windows-1252",
+    "cp-1252": "windows-1252",
+    "latin1": "iso-8859-1",
+    "latin-1": "iso-8859-1",
+}
 
 
 def as_variable(text: str) -> str:
@@ -124,7 +131,11 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 AccountName = Annotated[str, AfterValidator(_account)]
-Encoding = Annotated[str, AfterValidator(_encoding), one_of(("utf-8", "windows-1252"))]
+Encoding = Annotated[
+    str,
+    AfterValidator(_encoding),
+    one_of(("utf-8", "windows-1252", "iso-8859-1", "iso-8859-15", "cp850", "utf-16", "utf-16-le", "utf-16-be")),
+]
 Delimiter = Annotated[str, AfterValidator(_delimiter)]
 KindName = Annotated[str, one_of(("auto", "kvk"), ("vat", "rsin", "branch"))]
 SourceName = Annotated[str, one_of(("kvk", "kvk-test", "practice"), ("kvkbase", "vies"))]

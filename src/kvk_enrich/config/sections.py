@@ -72,6 +72,11 @@ def _as_list(value: object) -> object:
     return value if isinstance(value, list | tuple) else ({"price_eur": value},)
 
 
+def _as_texts(value: object) -> object:
+    """A variable is one text: several are separated by semicolons."""
+    return tuple(part.strip() for part in value.split(";") if part.strip()) if isinstance(value, str) else value
+
+
 def _in_order(prices: tuple[Price, ...]) -> tuple[Price, ...]:
     if len({price.since for price in prices}) < len(prices):
         raise ValueError("must not give two prices from the same day")
@@ -120,7 +125,7 @@ class Practice(Register):
     base_url: BaseUrl | None = None
     requests_per_second: Annotated[Whole, Field(ge=1, le=10_000)] = 100
     latency_seconds: Annotated[Number, Field(ge=0, le=60)] = 0.5
-    faults: tuple[Text, ...] = ()
+    faults: Annotated[tuple[Text, ...], BeforeValidator(_as_texts)] = ()
 
 
 class Sources(_Section):

@@ -45,7 +45,9 @@ def read_csv(taken: Snapshot, *, folder: Path, encoding: str, delimiter: str | N
     if separator is None:
         separator = _found(head, taken.original)
         notes.append(
-            f"Cells are parted by {_spoken(separator)}." if separator != _NO_DELIMITER else "The list has one column."
+            f"Columns are separated by {_spoken(separator)}."
+            if separator != _NO_DELIMITER
+            else "The list has one column."
         )
     header = _header(head, separator, taken.original)
     columns = _columns(header, taken.original)
@@ -88,7 +90,7 @@ def _found(head: str, original: Path) -> str:
     if len(even) == 1:
         return even[0]
     raise InputRefused(
-        f"{original}: cells could be parted by {' or '.join(_spoken(d) for d in splitting)}. "
+        f"{original}: columns could be separated by {' or '.join(_spoken(d) for d in splitting)}. "
         "Say which with --delimiter ';' (or another character, or tab)."
     )
 

@@ -35,6 +35,8 @@ from kvk_enrich.model import Answer, Attempt, Found, NotFound, Permit, Secret, S
 from kvk_enrich.state.home import Home, lock_file
 
 SCHEMA_VERSION: Final = 1
+CHECK: Final = "check"
+"""The job of a run that only looks whether the register answers."""
 _BUSY_SECONDS: Final = 30
 _SECOND_NS: Final = 1_000_000_000
 _FARTHEST_NS: Final = 3600 * _SECOND_NS
@@ -136,6 +138,7 @@ class RunLine(NamedTuple):
     finished_at: str | None
     input: str
     calls: int
+    micro_eur: int
     in_doubt: int
     record: dict[str, object] | None
 
@@ -474,6 +477,21 @@ class Journal:
             (self._home.locks / str(run)).unlink(missing_ok=True)
         return doubtful
 
+    def doubtful(self, account: Account) -> int:
+        """Return how many calls are in doubt of the runs that died since a run of *account* last came to its end."""
+        rows = self._rows(
+            """
+            SELECT count(*) FROM call JOIN run ON run.id = call.run
+            WHERE call.state = 'in_doubt' AND run.state = 'died' AND run.account = :account AND run.started_at >
+                coalesce((
+                    SELECT max(started_at) FROM run
+                    WHERE account = :account AND finished_at IS NOT NULL AND job <> :check
+                ), '')
+            """,
+            {"account": account.id, "check": CHECK},
+        )
+        return int(str(rows[0][0]))
+
     def _is_dead(self, run: str) -> bool:
         lock = lock_file(self._home.locks / run)
         try:
@@ -520,11 +538,12 @@ class Journal:
         """Return all runs, or the one named, newest first."""
         rows = self._rows(
             "SELECT id, state, started_at, finished_at, input, calls,"
+            " (SELECT coalesce(sum(micro_eur), 0) FROM call WHERE call.run = run.id),"
             " (SELECT count(*) FROM call WHERE call.run = run.id AND call.state = 'in_doubt'), record"
             " FROM run WHERE ?1 IS NULL OR id = ?1 ORDER BY started_at DESC",
             (run,),
         )
-        return [RunLine(*row[:7], json.loads(str(row[7])) if row[7] else None) for row in rows]  # type: ignore[arg-type, call-arg]
+        return [RunLine(*row[:8], json.loads(str(row[8])) if row[8] else None) for row in rows]  # type: ignore[arg-type, call-arg]
 
     # -- answers --------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ def _line() -> list[pl.Expr]:
         pl.col("enrich_kind").alias("kind"),
         pl.col("enrich_outcome").alias("outcome"),
         reason.alias("reason"),
-        inert(pl.concat_str(told(_SENTENCES), "detail", separator=" ", ignore_nulls=True)).alias("detail"),
+        inert(pl.concat_str(told(_SENTENCES), pl.format(" ({})", "detail"), ignore_nulls=True)).alias("detail"),
         told(_WHAT_TO_DO).alias("what_to_do"),
         told(_RETRYABLE).alias("retryable"),
         pl.col("attempts").fill_null(0),
