@@ -276,7 +276,7 @@ def test_a_kill_is_told_by_the_next_run_whoever_looked_meanwhile(tmp_path: Path)
         done = command(*arguments, env=environment(server))
     assert line["state"] == "died"
     assert line["in_doubt"] > 0
-    assert record_of(tmp_path / "out.parquet")["calls"]["in_doubt"] == line["in_doubt"]
+    assert record_of(out)["calls"]["in_doubt"] == line["in_doubt"]
     assert f"doubt   {line['in_doubt']} calls" in done.stderr
 
 
