@@ -255,17 +255,8 @@ def test_a_deadline_ends_a_run_in_good_order(tmp_path: Path):
 def test_a_kill_is_told_by_the_next_run_whoever_looked_meanwhile(tmp_path: Path):
     """The calls in doubt are said by the run that goes on, also when `runs` has been looked at before."""
     listed = write_list(tmp_path / "list.csv", existing(300))
-    home = tmp_path / "home"
-    arguments: list[str | Path] = [
-        "run",
-        listed,
-        "--source",
-        "practice",
-        "--home",
-        home,
-        "-o",
-        tmp_path / "out.parquet",
-    ]
+    home, out = tmp_path / "home", tmp_path / "out.parquet"
+    arguments: list[str | Path] = ["run", listed, "--source", "practice", "--home", home, "-o", out]
     with serving(tmp_path, "--latency", "0.5") as server:
         run = started(*arguments, env=environment(server))
         while len(server.arrivals()) < 60:

@@ -13,7 +13,7 @@ from kvk_enrich.fetch.stop import Cause, Stop
 from kvk_enrich.model import Call, Found, Kind, Permit
 from kvk_enrich.state.journal import LEAD_NS
 
-STEP_NS = 10_160_000
+STEP_NS = 10_200_000
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ def test_a_slow_pace_has_few_waiting_and_leases_little():
     """At one call a second one connection waits at the gate, and one slot is booked ahead."""
 
     async def main(clock):
-        it, used = office(clock, per_second=1, step_ns=1_016_000_000), list[Any]()
+        it, used = office(clock, per_second=1, step_ns=1_020_000_000), list[Any]()
         async with anyio.create_task_group() as group:
             for _ in range(3):
                 group.start_soon(send, it, used)

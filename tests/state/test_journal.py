@@ -172,9 +172,9 @@ def test_a_new_month_begins_anew(tmp_path: Path):
 # -- pace ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("rps", "step"), [(100, STEP_NS), (50, 20_320_000), (1, 1_016_000_000)])
+@pytest.mark.parametrize(("rps", "step"), [(100, STEP_NS), (50, 20_400_000), (1, 1_020_000_000)])
 def test_slots_lie_a_little_further_apart_than_the_limit_asks(tmp_path: Path, rps: int, step: int):
-    """Slots follow each other at 1.016 / requests_per_second seconds, also from lease to lease."""
+    """Slots follow each other at 1.02 / requests_per_second seconds, also from lease to lease."""
     with desk(tmp_path, rps=rps) as it:
         taken = slots(it.journal.lease(it.run, it.account, 3).permits) + slots(
             it.journal.lease(it.run, it.account, 2).permits

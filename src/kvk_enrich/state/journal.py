@@ -7,7 +7,7 @@ file. What a method returned stays true after kill -9; answers are synced to the
 as a slot would be over by then: a power cut may forget a lease that no answer followed. The
 journal decides nothing about registers: it counts, hands out moments and keeps answers.
 
-Pace is a schedule of slots on the boot clock, one every ``1.016 / requests_per_second`` seconds, shared by
+Pace is a schedule of slots on the boot clock, one every ``1.02 / requests_per_second`` seconds, shared by
 all processes: a permit carries the slot it may be used at, and slots are never handed out
 twice or caught up. The month's unit is taken in the same transaction as the slot.
 """
@@ -47,13 +47,13 @@ LEAD_NS: Final = 20_000_000
 
 _CONTINUED_WITHIN: Final = timedelta(hours=12)
 
-HEADROOM: Final = 0.016
+HEADROOM: Final = 0.02
 """
 Share by which slots lie further apart than the limit asks.
 
-101 sends span 1.016 s, so the limit holds at the server as long as calls arrive within 16 ms of
-each other's schedule: 5 ms are allowed to the sender (fetch/gate.py), the rest is the network's.
-It costs a call and a half a second: a month's 300,000 take 51 minutes instead of 50.
+101 sends span 1.02 s, so the limit holds at the server as long as calls arrive within 20 ms of
+each other's schedule: 5 ms are allowed to the sender (fetch/gate.py), the rest is the network's
+and the server's. It costs two calls a second: a month's 300,000 take 51 minutes instead of 50.
 """
 
 
