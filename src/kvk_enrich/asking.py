@@ -151,7 +151,15 @@ async def ask_all(
     breaker = Breaker(stop, patience, desk.progress.state)
     feed = Feed(product, kind, numbers, desk.claim(product, since), stop, desk.progress.state)
     pace = desk.account.requests_per_second
-    gate = Gate(desk, breaker, stop, desk.clock, demand=lambda: len(feed) + workers, per_second=pace)
+    gate = Gate(
+        desk,
+        breaker,
+        stop,
+        desk.clock,
+        demand=lambda: len(feed) + workers,
+        per_second=pace,
+        say=desk.progress.state,
+    )
     budget = RetryBudget(lambda: gate.sent)
     recorder = Recorder(desk.commit)
     began = anyio.current_time()

@@ -52,6 +52,10 @@ class Ledger:
         self.out |= {permit.id: permit for permit in permits}
         return Lease(permits, None if granted == wanted else "run_ceiling")
 
+    def book_for_others(self, seconds: float) -> None:
+        """Other runs have taken all slots of the next *seconds*."""
+        self._next_ns = self.clock.boot_ns() + round(seconds * 1_000_000_000)
+
     def give_back(self, permits: list[Permit]) -> None:
         self.clock.pass_seconds(self.disk_seconds)
         for permit in permits:
@@ -90,7 +94,8 @@ def office(
     stop = Stop()
     breaker = Breaker(stop, patience, said.append)
     book = Ledger(clock, **ledger)  # type: ignore[arg-type]
-    return Office(clock, book, stop, breaker, Gate(book, breaker, stop, clock, demand, per_second=per_second), said)
+    gate = Gate(book, breaker, stop, clock, demand, per_second=per_second, say=said.append)
+    return Office(clock, book, stop, breaker, gate, said)
 
 
 def call(number: str = "69599084") -> Call:

@@ -255,3 +255,19 @@ def test_whatever_happens_each_permit_is_used_once_or_given_back(events):
 def test_lease_is_a_fraction_of_a_second():
     """What a kill can waste stays below a fifth of a second of pace."""
     assert LEASE * STEP_NS < 200_000_000
+
+
+@pytest.mark.parametrize(("ahead", "said"), [(0.3, []), (2.0, ["waiting for pace: other runs use the same key", None])])
+def test_waiting_for_others_is_said(ahead, said):
+    """A run that has to wait because others use the pace too says so, and when that is over."""
+
+    async def main(clock):
+        it, used = office(clock), list[Any]()
+        it.ledger.book_for_others(ahead)
+        await send(it, used)
+        await anyio.sleep(5)
+        await send(it, used)
+        await it.gate.close()
+        assert it.said == said
+
+    run(main)

@@ -37,6 +37,9 @@ the server is closing is lost, and paid.
 
 _FULL_PACE: Final = 100
 
+_CROWDED_SECONDS: Final = 0.5
+"""A run alone books less than this ahead at 100 calls a second; longer means that others book too."""
+
 TOLERANCE_NS: Final = 5_000_000
 """How late a slot may be used. See HEADROOM in state/journal.py for the other half of the sum."""
 
@@ -85,6 +88,7 @@ class Gate:
         demand: Callable[[], int],
         *,
         per_second: int,
+        say: Callable[[str | None], None] = lambda _: None,
     ) -> None:
         """
         Begin with no lease.
@@ -96,12 +100,16 @@ class Gate:
             clock: Slots are moments of its boot clock.
             demand: How many calls may still come: no more permits than that are leased.
             per_second: The pace that the permits follow.
+            say: Told when calls wait for the pace because others use it too, None when that is over.
         """
         self._permits = permits
         self._breaker = breaker
         self._stop = stop
         self._clock = clock
         self._demand = demand
+        self._say = say
+        self._crowded_after = _CROWDED_SECONDS * _FULL_PACE / per_second
+        self._is_crowded = False
         self._lock = anyio.Lock()
         self._room = anyio.Semaphore(_share_of(ROOM, per_second))
         self._most = _share_of(LEASE, per_second)
@@ -126,8 +134,10 @@ class Gate:
         """Return a permit within the tolerance of its slot. Raises TurnedAway."""
         while True:
             permit = await self._next()
+            wait = max(0, permit.slot_ns - self._clock.boot_ns()) / _SECOND_NS
+            self._tell(wait)
             try:
-                await anyio.sleep(max(0, permit.slot_ns - self._clock.boot_ns()) / _SECOND_NS)
+                await anyio.sleep(wait)
             except anyio.get_cancelled_exc_class():
                 self._unused.append(permit)
                 raise
@@ -176,6 +186,13 @@ class Gate:
         self._unused = []
         if unused:
             await anyio.to_thread.run_sync(self._permits.give_back, unused)
+
+    def _tell(self, wait: float) -> None:
+        """Say so when the turn is farther ahead than a run alone would book."""
+        is_crowded = wait > self._crowded_after
+        if is_crowded != self._is_crowded:
+            self._is_crowded = is_crowded
+            self._say("waiting for pace: other runs use the same key" if is_crowded else None)
 
     def _count(self, now: int) -> None:
         self.sent += 1
