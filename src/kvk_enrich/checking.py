@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 import anyio
 
@@ -53,15 +53,17 @@ def _online(register: Source, home: Home, clock: Clock) -> Iterator[str]:
             micro_eur=0,
         )
         run = journal.begin(CHECK, account, ceiling=1, source="config check --online")
+        state: Literal["complete", "stopped"] = "stopped"
         try:
             desk = Desk(journal, account, run, clock, Progress())
             ask = partial(probe, desk, open_register(register), deadline=register.timeout_seconds)
             skew = anyio.run(ask)
+            state = "complete"
         except RegisterError as error:
             said = f"the register at {register.base_url} cannot be asked: {REASONS[error.reason].sentence} ({error})"
             raise type(error)(error.reason, said) from None
         finally:
-            journal.finish(run, "complete", b"{}")
+            journal.finish(run, state, b"{}")
     yield "register: answered, so key, TLS and address are right (one call, no cost)"
     if abs(skew) > _TOLERATED_SKEW:
         yield f"clock: differs by {abs(skew).total_seconds():.0f} s from the register's; set it right"

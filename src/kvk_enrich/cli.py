@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from kvk_enrich import __version__
-from kvk_enrich.errors import ConfigError, Declined, EnrichError, ExitCode
+from kvk_enrich.errors import ConfigError, Declined, EnrichError, ExitCode, StorageError
 
 if TYPE_CHECKING:
     from kvk_enrich.flow import Finished, Forecast
@@ -71,7 +72,9 @@ def _job_flags(
             "-o", "--output", metavar="FILE", help="Suffix decides: .parquet, .csv. [<input>.enriched.parquet]"
         ),
     ] = None,
-    column: Annotated[str | None, typer.Option(help="The column that holds the numbers. [found by content]")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="The column that holds the numbers. [found by content]")
+    ] = None,
     kind: Annotated[str | None, typer.Option(help="What the numbers are: auto or kvk. [auto]")] = None,
     source: Annotated[str | None, typer.Option(help="Who answers: kvk, kvk-test or practice. [kvk]")] = None,
     products: Annotated[str | None, typer.Option(help="What to buy per company. [basisprofiel]")] = None,
@@ -123,7 +126,7 @@ def run_command(flags: dict[str, Any]) -> None:
     with _progress() as progress:
         finished = flow.run(job, progress=progress, confirm=_confirmed(job.yes, progress))
     if as_json:
-        sys.stdout.buffer.write(record.to_json(finished.record))
+        _write(record.to_json(finished.record))
     _tell(finished)
     raise typer.Exit(finished.exit_code)
 
@@ -139,7 +142,7 @@ def plan_command(flags: dict[str, Any]) -> None:
     with Notes(sys.stderr) as progress:
         forecast = flow.forecast(job, progress=progress)
     if as_json:
-        sys.stdout.buffer.write(record.to_json(forecast.record))
+        _write(record.to_json(forecast.record))
     else:
         _say(*_forecast_lines(forecast))
 
@@ -148,6 +151,10 @@ def _job(flags: dict[str, Any], *, need_key: bool = True) -> tuple[Any, bool]:
     from kvk_enrich.config import load
 
     as_json = flags.pop("json")
+    named = flags.pop("column") or [None]
+    if len(named) > 1:
+        raise ConfigError(f"--column: one column can be read, got {', '.join(named)}; several come in a later version")
+    flags["column"] = named[0]
     config_file = flags.pop("config")
     return load(flags, config_file=config_file, need_key=need_key), as_json
 
@@ -160,7 +167,14 @@ def _confirmed(yes: bool, progress: "Progress") -> Callable[["Forecast"], None]:
             return
         progress.finish()
         _say(*_forecast_lines(forecast))
-        if not typer.confirm("Ask the register now?", err=True):
+        # polars' own handler lets a system call go on after Ctrl-C, so the prompt would not notice it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.siginterrupt(signal.SIGINT, True)
+        try:
+            agreed = typer.confirm("Ask the register now?", err=True)
+        except typer.Abort:
+            agreed = False
+        if not agreed:
             raise Declined("nothing was asked, nothing was spent")
 
     return confirm
@@ -239,8 +253,8 @@ def config_check(
 def practice_serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
-    latency: Annotated[float, typer.Option(help="Mean seconds of an answer; 0 for none.")] = 0.5,
-    per_second: Annotated[int, typer.Option(help="More calls in any second are answered with 429.")] = 100,
+    latency: Annotated[float, typer.Option(min=0, help="Mean seconds of an answer; 0 for none.")] = 0.5,
+    per_second: Annotated[int, typer.Option(min=1, help="More calls in any second are answered with 429.")] = 100,
     per_month: Annotated[int, typer.Option(help="More calls in a month are answered with 429.")] = 300_000,
     fault: Annotated[
         list[str] | None, typer.Option(help="What goes wrong, such as 'status=503 share=0.05' (repeatable).")
@@ -258,7 +272,12 @@ def practice_serve(
     settings = Practice(
         latency_seconds=latency, requests_per_second=per_second, calls_per_month=per_month, faults=scripted, log=log
     )
-    serve.serve(settings, host=host, port=port, on_ready=lambda url: _say(f"The practice register listens at {url}"))
+    try:
+        serve.serve(
+            settings, host=host, port=port, on_ready=lambda url: _say(f"The practice register listens at {url}")
+        )
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"the practice register cannot be served at {host}:{port}: {error}") from None
 
 
 def _settings(home: Path | None, config_file: Path | None, source: str | None = None) -> Any:
@@ -289,17 +308,30 @@ def _print(as_json: bool, data: Callable[[], object], lines: Callable[[], list[s
     if as_json:
         _print_json(data())
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in lines()))
+        _write("".join(f"{line}\n" for line in lines()).encode())
 
 
 def _print_json(data: object) -> None:
     import msgspec
 
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n")
+    _write(msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n")
 
 
 def _say(*lines: str) -> None:
-    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    """Write to standard error, if anybody still listens: what a run did does not depend on it."""
+    with suppress(OSError, AttributeError):
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
+        sys.stderr.flush()
+
+
+def _write(data: bytes) -> None:
+    """Write to standard output; data that does not arrive is an error."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except (OSError, AttributeError):
+        sys.stdout = None  # or the interpreter would try again on its way out
+        raise StorageError("standard output cannot be written; the files and the journal are not affected") from None
 
 
 class Terminated(BaseException):

@@ -3,13 +3,14 @@
 import csv
 import json
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from tests.harness import command, environment, existing, record_of, serving, started, write_list
+from tests.harness import COMMAND, answered, command, environment, existing, record_of, serving, started, write_list
 
 FAST = "KVK_ENRICH_SOURCE_PRACTICE_LATENCY_SECONDS"
 
@@ -307,3 +308,49 @@ def test_two_runs_share_a_list(tmp_path: Path):
         assert server.counts() == dict.fromkeys(numbers, 1)
     one, two = (pl.read_parquet(tmp_path / f"{name}.parquet").drop("enrich_cached") for name in ("one", "two"))
     assert one.equals(two)
+
+
+def test_a_lost_journal_costs_nothing(tmp_path: Path, mixed: Path):
+    """When the journal is gone, the cache still knows what was paid for; the run says that the ledger is new."""
+    enrich(tmp_path, mixed, "-o", tmp_path / "a.parquet")
+    for part in (tmp_path / "home").glob("journal.sqlite*"):
+        part.unlink()
+    done = enrich(tmp_path, mixed, "-o", tmp_path / "b.parquet")
+    assert done.returncode == 0, done.stderr
+    assert record_of(tmp_path / "b.parquet")["calls"]["sent"] == 0
+    assert "not in this ledger" in done.stderr
+
+
+def test_a_slow_pace_does_not_hold_up_a_stop(tmp_path: Path):
+    """At one call a second a Ctrl-C ends the run at once: calls that wait for their turn are not under way."""
+    listed = write_list(tmp_path / "list.csv", existing(60))
+    env = environment() | {FAST: "0", "KVK_ENRICH_SOURCE_PRACTICE_REQUESTS_PER_SECOND": "1"}
+    home = tmp_path / "home"
+    run = started("run", listed, "--source", "practice", "--home", home, "-o", tmp_path / "out.parquet", env=env)
+    while len(answered(home)) < 2:
+        time.sleep(0.1)
+    began = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    assert run.wait(20) == 130
+    assert time.monotonic() - began < 5
+
+
+def test_a_sample_refreshes_each_time(tmp_path: Path, mixed: Path):
+    """--refresh asks anew also after a run that left out what it was told to leave out."""
+    for _ in range(2):
+        enrich(tmp_path, mixed, "-o", tmp_path / "out.parquet", "--refresh", "--sample", "2")
+        assert record_of(tmp_path / "out.parquet")["calls"]["sent"] == 2
+
+
+def test_nobody_listening_changes_nothing(tmp_path: Path, mixed: Path):
+    """A closed standard error or a full standard output is no bug of the run."""
+    arguments: list[str | Path] = [*COMMAND, "run", mixed, "--source", "practice", "--home", tmp_path / "home"]
+    env = environment() | {FAST: "0"}
+    with Path("/dev/full").open("w") as full:
+        quiet = subprocess.run([*arguments, "-o", tmp_path / "a.csv"], env=env, stderr=full, check=False)
+        broken = subprocess.run(
+            [*arguments, "-o", tmp_path / "b.csv", "--json"], env=env, stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert quiet.returncode == 0
+    assert broken.returncode == 7
+    assert b"standard output cannot be written" in broken.stderr

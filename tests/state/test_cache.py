@@ -455,8 +455,8 @@ def test_an_older_copy_of_the_cache_is_set_aside(filled: Desk):
     assert len(notes) == 2
 
 
-def test_a_cache_ahead_of_the_journal_is_set_aside(filled: Desk):
-    """With a restored, older journal new answers would never be taken over: the cache is not its own any more."""
+def test_a_cache_ahead_of_the_journal_is_taken_over(filled: Desk):
+    """With a restored, older journal nothing that the cache knows is lost, and new answers still come in."""
     filled.journal.close()
     older = filled.home.journal.read_bytes()
     with desk(filled.home.root) as later:
@@ -464,10 +464,32 @@ def test_a_cache_ahead_of_the_journal_is_set_aside(filled: Desk):
         with cache_of(later):
             pass
     filled.home.journal.write_bytes(older)
+    notes: list[str] = []
     with desk(filled.home.root) as again:
         again.answer(found("10000009"))
-        with cache_of(again) as cache:
-            assert "10000009" in known(cache, *NUMBERS, "10000007", "10000009")
+        with cache_of(again, notes) as cache:
+            assert len(known(cache, *NUMBERS, "10000007", "10000008", "10000009")) == 9
+        with cache_of(again, notes) as cache:
+            assert len(known(cache, *NUMBERS, "10000007", "10000008", "10000009")) == 9
+    assert len(notes) == 1
+    assert "not in this ledger" in notes[0]
+
+
+def test_a_lost_journal_costs_no_answer(filled: Desk):
+    """When the journal is gone, what the cache knows is kept; newer answers of the new journal win over it."""
+    filled.journal.close()
+    for part in filled.home.root.glob("journal.sqlite*"):
+        part.unlink()
+    notes: list[str] = []
+    with desk(filled.home.root) as anew:
+        with cache_of(anew, notes) as cache:
+            assert known(cache, *NUMBERS) == {number: f"Bedrijf {number}" for number in NUMBERS}
+        anew.answer(found(NUMBERS[0], naam="Nieuwer"))
+        with cache_of(anew, notes) as cache:
+            cache.retype(TYPING)
+            assert known(cache, NUMBERS[0]) == {NUMBERS[0]: "Nieuwer"}
+            assert len(known(cache, *NUMBERS)) == len(NUMBERS)
+    assert len(notes) == 1
 
 
 def attempt(it: Desk) -> dict[str, str]:

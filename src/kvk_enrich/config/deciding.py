@@ -48,8 +48,11 @@ def load(
         raise ConfigError("input: name the list to read")
     list_file = Path(str(flags["input"]))
     output = _output(list_file, sections.output)
-    _check_together(sections, output)
-    _refuse_overwriting(list_file, output)
+    try:
+        _check_together(sections, output)
+        _refuse_overwriting(list_file, output)
+    except OSError as error:
+        raise ConfigError(f"output.file: {output.name[:60]}... cannot be a file: {error.strerror}") from error
     register = source(settings, environ=environ, today=today, need_key=need_key and not sections.run.offline)
     return Job(
         input=list_file,

@@ -50,6 +50,8 @@ def take(account: str, environ: MutableMapping[str, str]) -> Secret:
 
 def _read(file: Path, name: str) -> str:
     try:
+        if file.exists() and not file.is_file():  # a pipe would be waited for
+            raise ConfigError(f"{name}: {file} is no file")
         with file.open(encoding="ascii", errors="replace") as opened:
             if os.fstat(opened.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
                 raise ConfigError(f"{name}: others can read {file}; make it yours alone: chmod 600 {file}")

@@ -133,11 +133,15 @@ class Gate:
     async def _pass(self) -> Permit:
         """Return a permit within the tolerance of its slot. Raises TurnedAway."""
         while True:
+            if self._stop.cause is not None:
+                raise TurnedAway
             permit = await self._next()
             wait = max(0, permit.slot_ns - self._clock.boot_ns()) / _SECOND_NS
             self._tell(wait)
             try:
-                await anyio.sleep(wait)
+                await self._stop.sleep(wait)
+                if self._is_used_up:
+                    await anyio.sleep(max(0, permit.slot_ns - self._clock.boot_ns()) / _SECOND_NS)
             except anyio.get_cancelled_exc_class():
                 self._unused.append(permit)
                 raise

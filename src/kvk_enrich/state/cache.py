@@ -138,7 +138,7 @@ class Cache:
     @property
     def is_empty(self) -> bool:
         """Say whether nothing has been taken over yet."""
-        return self._up_to() == 0
+        return self._connection.execute("SELECT up_to, rows FROM absorbed").fetchall() == [(0, 0)]
 
     def _up_to(self) -> int:
         ((seq,),) = self._connection.execute("SELECT up_to FROM absorbed").fetchall()
@@ -161,11 +161,12 @@ class Cache:
     def _store_typed(self, product: str, rows: pl.DataFrame) -> None:
         sql, table = self._connection, _table(product)
         sql.register("incoming", rows.to_arrow())
+        same = "k.register = i.register AND k.kind = i.kind AND k.number = i.number"
+        sql.execute(f"DELETE FROM {table} k USING incoming i WHERE {same} AND k.fetched_at <= i.fetched_at")
         sql.execute(
-            f"DELETE FROM {table} k USING incoming i"
-            " WHERE k.register = i.register AND k.kind = i.kind AND k.number = i.number"
+            f"INSERT INTO {table} BY NAME SELECT * FROM incoming i WHERE NOT EXISTS"
+            f" (SELECT 1 FROM {table} k WHERE {same})"
         )
-        sql.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
         sql.unregister("incoming")
 
     def retype(self, typing: Typing) -> None:
@@ -174,10 +175,11 @@ class Cache:
             for product in PRODUCTS:
                 sql.execute(f"DROP TABLE IF EXISTS {_table(product)}")
             _create_typed(sql)
-            for first in range(0, self._up_to() + 1, _BATCH):
+            ((lowest, highest),) = sql.execute("SELECT min(seq), max(seq) FROM answers").fetchall()
+            for first in range(lowest or 0, (highest or 0) + 1, _BATCH):
                 batch = sql.sql(
-                    "SELECT * EXCLUDE (seq) FROM answers WHERE seq BETWEEN ? AND ? AND seq IN"
-                    " (SELECT max(seq) FROM answers GROUP BY register, product, kind, number)",
+                    "SELECT * EXCLUDE (seq) FROM answers WHERE seq BETWEEN ? AND ? AND seq IN (SELECT"
+                    " arg_max(seq, row(fetched_at, seq)) FROM answers GROUP BY register, product, kind, number)",
                     params=[first, first + _BATCH - 1],
                 ).pl()
                 for (product,), rows in batch.group_by("product"):
@@ -240,6 +242,12 @@ def _opened(home: Home, journal: Journal, notes: Callable[[str], None]) -> duckd
         if connection is None:
             _set_aside(home.cache, notes)
             connection = _made(home, journal)
+        elif not _is_ours(connection, journal):
+            _adopt(connection, journal)
+            notes(
+                "The journal is not the one this cache was made from: what the cache knows was taken over,"
+                " but what was spent before is not in this ledger."
+            )
     except OSError as error:
         raise StorageError(f"the cache {home.cache} cannot be used: {error.strerror}") from error
     return connection
@@ -324,8 +332,33 @@ def _is_whole(connection: duckdb.DuckDBPyConnection, journal: Journal) -> bool:
         )
     ((up_to, rows),) = connection.execute("SELECT up_to, rows FROM absorbed").fetchall()
     ((counted,),) = connection.execute("SELECT count(*) FROM answers").fetchall()
-    ours = _meta(connection, "journal") == journal.id and up_to <= journal.newest()
-    return ours and counted == rows and (up_to >= journal.absorbed() or not rows)
+    if not _is_ours(connection, journal):
+        return bool(counted == rows and _is_orphan(connection, journal))
+    return bool(counted == rows and (up_to >= journal.absorbed() or not rows))
+
+
+def _is_ours(connection: duckdb.DuckDBPyConnection, journal: Journal) -> bool:
+    """Say whether *journal* is the one the cache was made from, and not an older copy of it."""
+    ((up_to,),) = connection.execute("SELECT up_to FROM absorbed").fetchall()
+    return _meta(connection, "journal") == journal.id and up_to <= journal.newest()
+
+
+def _is_orphan(connection: duckdb.DuckDBPyConnection, journal: Journal) -> bool:
+    """Say whether the cache's journal was lost (ours is new) or restored (ours is older); else it is another home's."""
+    return _meta(connection, "journal") == journal.id or journal.newest() == 0
+
+
+def _adopt(sql: duckdb.DuckDBPyConnection, journal: Journal) -> None:
+    """
+    Make a whole cache this journal's own: its journal is gone or was restored, but what it knows was paid for.
+
+    Its answers get numbers before all that the journal gives, and the journal's are taken over once more.
+    """
+    with _transaction(sql):
+        sql.execute("UPDATE answers SET seq = seq - (SELECT max(seq) + 1 FROM answers)")
+        sql.execute("UPDATE absorbed SET up_to = 0")
+        _put_meta(sql, "journal", journal.id)
+    sql.execute("CHECKPOINT")
 
 
 def _set_aside(path: Path, notes: Callable[[str], None]) -> None:
@@ -333,7 +366,7 @@ def _set_aside(path: Path, notes: Callable[[str], None]) -> None:
     for part in (path, path.with_name(path.name + ".wal")):
         if part.exists():
             part.replace(part.with_name(f"{part.name}.quarantine-{stamp}"))
-    notes(f"The cache was damaged or not of this home; it was set aside as {path.name}.quarantine-{stamp}.")
+    notes(f"The cache was damaged or is no cache; it was set aside as {path.name}.quarantine-{stamp}.")
 
 
 def _create(sql: duckdb.DuckDBPyConnection, journal_id: str) -> None:

@@ -30,7 +30,7 @@ from typing import Final, Literal, NamedTuple
 from filelock import BaseFileLock, Timeout
 
 from kvk_enrich.clock import Clock, month_of
-from kvk_enrich.errors import ConfigError, StateTooNew, StorageError
+from kvk_enrich.errors import ConfigError, StateInUse, StateTooNew, StorageError
 from kvk_enrich.model import Answer, Attempt, Found, NotFound, Permit, Secret, Status
 from kvk_enrich.state.home import Home, lock_file
 
@@ -519,13 +519,14 @@ class Journal:
         Return when the unfinished attempt at *job* began, over all the runs that continue it; None if there is none.
 
         An attempt is finished by a run that is complete, and by one that asked for all and got no
-        answer for some, unless it is continued within half a day.
+        answer for some, unless it is continued within half a day, or left some out because it was told to.
         """
         rows = self._rows(
             """
             SELECT min(started_at) FROM run WHERE job = :job AND state <> 'complete' AND started_at > coalesce((
                 SELECT max(started_at) FROM run WHERE job = :job AND (
                     state = 'complete'
+                    OR json_extract(record, '$.stop_reason') IN ('not_sampled', 'offline')
                     OR (state = 'partial' AND json_extract(record, '$.rows.deferred') = 0 AND finished_at < :long_ago)
                 )
             ), '')
@@ -667,7 +668,14 @@ def _moment(text: str) -> datetime:
 def _storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, zlib.error) as error:
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            raise StateInUse(f"the journal {path} is held by another program; try again later") from error
         raise StorageError(f"the journal {path} cannot be used: {error}") from error
+    except (sqlite3.Error, zlib.error) as error:
+        raise StorageError(
+            f"the journal {path} cannot be used: {error}. Restore it from a backup, or move it away:"
+            " the cache keeps what was answered, but not what was spent this month"
+        ) from error
     except OSError as error:
         raise StorageError(f"the journal {path} cannot be used: {error.strerror}") from error
