@@ -110,7 +110,7 @@ def workbook(
         ValueError: A row has neither reason nor answer.
         OSError: It cannot be written.
     """
-    failed = items(staged, answers).collect(engine="streaming")
+    failed = _plain(items(staged, answers).collect(engine="streaming"))
     lists = [
         _enriched(staged, answers, columns),
         _List("Failed items", failed.schema, failed.iter_slices(_SLICE_ROWS), failed.height, _widths(failed)),
@@ -134,7 +134,7 @@ def _own(staged: pl.Schema, columns: Sequence[Column]) -> pl.Schema:
 def _enriched(staged: Path, answers: pl.DataFrame, columns: Sequence[Column]) -> _List:
     lines = pl.scan_parquet(staged, glob=False)
     # Once per answer, not once per row.
-    cells = answers.with_columns(_plain(name, dtype) for name, dtype in answers.schema.items() if name not in KEY)
+    cells = answers.with_columns(_plain(answers.select(pl.exclude(KEY))))
     types = {name: cells.schema.get(name, dtype) for name, dtype in schema(columns).items()}
     joined = joining(lines, cells, types)
     rows = int(lines.select(pl.len()).collect().item())
@@ -143,16 +143,19 @@ def _enriched(staged: Path, answers: pl.DataFrame, columns: Sequence[Column]) ->
         frame = joined(lines.slice(start, count)).collect(engine="in-memory")
         if frame["enrich_outcome"].null_count():
             raise ValueError("rows of the list have neither a reason nor an answer")
-        return frame.with_columns(_plain(name, dtype) for name, dtype in frame.schema.items())
+        return _plain(frame)
 
     sample = rows_of(0, _SAMPLE_ROWS)
     slices = (rows_of(start, _SLICE_ROWS) for start in range(0, rows, _SLICE_ROWS))
     return _List("Enriched", sample.schema, slices, rows, _widths(sample))
 
 
-def _plain(name: str, dtype: pl.DataType) -> pl.Expr:
-    """Return the column as one of the dtypes that a cell can be: text, number, boolean, date or time."""
-    value = pl.col(name)
+def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return *frame* in the dtypes that a cell can have: text, number, boolean, date, time without zone."""
+    return frame.select(_plain_value(pl.col(name), dtype).alias(name) for name, dtype in frame.schema.items())
+
+
+def _plain_value(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     match dtype:
         case pl.Datetime(time_zone=zone):
             return (value if zone is None else value.dt.convert_time_zone("UTC").dt.replace_time_zone(None)).cast(
@@ -163,7 +166,7 @@ def _plain(name: str, dtype: pl.DataType) -> pl.Expr:
         case _ if dtype.is_numeric() or dtype in (pl.Boolean, pl.Date, pl.String):
             return value
         case _:
-            return as_text(value, dtype).alias(name)
+            return as_text(value, dtype)
 
 
 def _widths(sample: pl.DataFrame) -> list[int]:
