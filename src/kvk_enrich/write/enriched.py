@@ -51,14 +51,15 @@ def enriched(
         StorageError: The written file does not hold all rows.
         OSError: It cannot be written.
     """
-    if output.suffix not in {".parquet", ".csv"}:
-        raise ValueError(f"{output.suffix} is no format of the enriched list")
+    suffix = output.suffix.lower()
+    if suffix not in {".parquet", ".csv"}:
+        raise ValueError(f"{suffix} is no format of the enriched list")
     if answers.select(pl.struct(*KEY).n_unique()).item() != answers.height:
         raise ValueError("a number has two answers")
     rows = pl.scan_parquet(staged, glob=False).select(pl.len()).collect().item()
     lines = pl.scan_parquet(staged, glob=False)
     with os_errors():
-        if output.suffix == ".csv":
+        if suffix == ".csv":
             written = _csv(lines, answers, schema(columns), output, dialect)
         else:
             written = _parquet(lines, answers, schema(columns), output)
