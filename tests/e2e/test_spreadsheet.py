@@ -14,7 +14,7 @@ FAST = {"KVK_ENRICH_SOURCE_PRACTICE_LATENCY_SECONDS": "0"}
 def enrich(tmp_path: Path, *arguments: str | Path):
     """Run the command against an in-process register without latency."""
     home = ("--source", "practice", "--home", tmp_path / "home")
-    return command("run", *arguments, *home, env=environment(**FAST))
+    return command("run", *arguments, *home, env=environment() | FAST)
 
 
 @pytest.fixture

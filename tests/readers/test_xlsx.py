@@ -1,6 +1,9 @@
 """Workbooks, made by the programs' own libraries, and files that pretend to be workbooks."""
 
 import io
+import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
@@ -257,6 +260,16 @@ def test_no_room_for_the_rows(tmp_path: Path) -> None:
     taken = readers.snapshot(path, tmp_path / "run")
     with pytest.raises(StorageError, match="cannot be written"):
         readers.read(taken, folder=tmp_path / "gone")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk here")
+def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
+    """The child says that there was no room, and nothing of the list."""
+    path = tmp_path / "list.xlsx"
+    path.write_bytes(workbook([["kvk"], ["12345678"]]))
+    child = [sys.executable, "-m", "kvk_enrich.readers.xlsx_child", str(path), "/dev/full", "list.xlsx"]
+    told = subprocess.run(child, capture_output=True, check=True).stdout
+    assert list(json.loads(told)) == ["no_room"]
 
 
 def test_keys_do_not_reach_the_child(read_book: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

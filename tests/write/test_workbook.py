@@ -1,5 +1,6 @@
 """The enriched list as a workbook, read back by another library."""
 
+import zipfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -181,3 +182,12 @@ def test_a_workbook_of_ours_is_read_by_us(written: Path, tmp_path: Path) -> None
     taken = readers.snapshot(written, tmp_path / "run")
     rows = readers.read(taken, folder=tmp_path / "run", sheet="Failed items").frame.collect()
     assert rows["row"].to_list() == ["2", "5", "6"]
+
+
+def test_a_sheet_larger_than_2_gib(stage: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The archive is then written in the format for large ones; here the limit is lower."""
+    staged = stage([{"raw": "n.v.t.", "reason": "placeholder"}] * 500)
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 20_000)
+    write.workbook(RECORD, staged, answer_lines(), COLUMNS, tmp_path / "out.xlsx")
+    monkeypatch.undo()
+    assert len(sheet_of(tmp_path / "out.xlsx", "Enriched")) == 500

@@ -8,6 +8,7 @@ end than exit code 0, means that the workbook could not be read.
 The cells are read by calamine (through fastexcel): it runs no formula, follows no link and expands no entity.
 """
 
+import contextlib
 import json
 import resource
 import sys
@@ -153,9 +154,8 @@ def _quoted(names: Sequence[str]) -> str:
 def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    allowed = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
-    resource.setrlimit(resource.RLIMIT_AS, (allowed, allowed))
+    with contextlib.suppress(ValueError):  # a lower limit holds already, or (macOS) none can be set
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 
 
 def main(workbook: str, parquet: str, original: str, sheet: str | None = None) -> None:
@@ -168,8 +168,8 @@ def main(workbook: str, parquet: str, original: str, sheet: str | None = None) -
         told = {"columns": rows.columns, "notes": notes}
     except InputRefused as refusal:
         told = {"refused": str(refusal)}
-    except OSError as error:
-        told = {"no_room": error.strerror or str(error)}
+    except (OSError, pl.exceptions.ComputeError) as error:
+        told = {"no_room": str(error)}
     sys.stdout.write(json.dumps(told))
 
 
