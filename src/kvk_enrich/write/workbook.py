@@ -118,7 +118,7 @@ def workbook(
     try:
         _write(skeleton, lists, output, zip64=False)
     except RuntimeError as error:
-        if "ZIP64" not in str(error):
+        if "zip64" not in str(error):
             raise
         # A sheet is larger than 2 GiB. Which one will be is not known before, and not every program reads zip64 well.
         _write(skeleton, lists, output, zip64=True)
