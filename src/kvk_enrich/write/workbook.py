@@ -96,7 +96,7 @@ def workbook(
     Write all rows of the list with *columns* added, the failed items and the summary as XLSX.
 
     Texts, identifiers among them, are text cells and never formulas or links; so are numbers of more than 15 digits.
-    Dates are dates; times are UTC. Lists are joined with ``; ``.
+    Dates are dates; times are UTC. Lists are joined with ``; ``, and cut where a cell is full (32,767 characters).
 
     Args:
         record: The run, for the summary.
