@@ -272,8 +272,8 @@ def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
     assert list(json.loads(told)) == ["no_room"]
 
 
-def test_keys_do_not_reach_the_child(read_book: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What parses a stranger's file starts without keys and without modules of the folder the user is in."""
+def test_the_folder_of_the_user_has_no_say(read_book: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that lies where the command is started is not taken for ours."""
     (tmp_path / "polars.py").write_text("raise SystemExit('the wrong polars')")
     monkeypatch.chdir(tmp_path)
     assert columns_of(read_book(workbook([["kvk"], ["12345678"]])))["kvk"] == ["12345678"]
