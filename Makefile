@@ -43,7 +43,7 @@ cover: $(READY)  ## Run the tests and fail below the branch coverage gate
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
-bench: $(READY)  ## Measure pace, resume, warm runs and start-up against their bars
+bench: $(READY)  ## Measure pace, resume, warm runs, spreadsheets and start-up against their bars
 	@$(BIN)/python -m pytest tests/benchmarks -m benchmark -s -p no:xdist --timeout 1200
 
 lock: pyproject.toml  ## Renew the pinned versions (for maintainers; needs uv)

@@ -230,7 +230,12 @@ def test_values_of_variables_are_text(job):
             '[input]\ndelimiter = "ab"',
             "input.delimiter: must be one character, such as ; , | or the word tab, got 'ab'",
         ),
-        ('[output]\nformat = "xlsx"', "output.format: 'xlsx' comes in a later version; this one knows parquet, csv"),
+        ('[output]\nformat = "ods"', "output.format: must be one of parquet, csv, xlsx, got 'ods'"),
+        (
+            '[output]\ncsv_dialect = "excel_nl"',
+            "output.csv_dialect: must be one of standard, excel-nl, got 'excel_nl'; did you mean excel-nl?",
+        ),
+        ('[input]\nsheet = ""', "input.sheet: must not be empty, got ''"),
         ('[output]\nfile = ""', "output.file: must name a file or folder"),
         ("home = 3", "home: must name a file or folder, got 3"),
         (
@@ -267,8 +272,8 @@ def test_a_problem_is_told_with_its_key_path(problems, toml, sentence):
             "run.source: must be one of kvk, kvk-test, practice, got 'practise'; did you mean practice?",
         ),
         ({"max_euro": 3}, "max_euro: is no flag; did you mean max_eur?"),
-        ({"output": "out.xlsx"}, "output.file: .xlsx comes in a later version; use .parquet or .csv, got 'out.xlsx'"),
-        ({"output": "out.txt"}, "output.file: must end in .parquet or .csv, got 'out.txt'"),
+        ({"output": "out.xls"}, "output.file: must end in .parquet, .csv or .xlsx, got 'out.xls'"),
+        ({"output": "out.txt"}, "output.file: must end in .parquet, .csv or .xlsx, got 'out.txt'"),
         ({"output": "no/out.csv"}, "output.file: there is no folder no; make it, or name another"),
         (
             {"refresh": True, "offline": True},

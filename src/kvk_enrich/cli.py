@@ -65,11 +65,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 
 
 def _job_flags(
-    input: Annotated[Path, typer.Argument(metavar="INPUT", help="The list: .csv, .tsv, .txt or .parquet.")],  # noqa: A002
+    input: Annotated[Path, typer.Argument(metavar="INPUT", help="The list: .csv, .tsv, .txt, .parquet or .xlsx.")],  # noqa: A002
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="FILE", help="Suffix decides: .parquet, .csv. [<input>.enriched.parquet]"
+            "-o", "--output", metavar="FILE", help="Suffix decides: .parquet, .csv, .xlsx. [<input>.enriched.parquet]"
         ),
     ] = None,
     column: Annotated[
@@ -90,6 +90,8 @@ def _job_flags(
     sample: Annotated[str | None, typer.Option(help="Only the first N distinct numbers.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Of a CSV, such as windows-1252. [utf-8]")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Of a CSV: comma, semicolon or tab. [found]")] = None,
+    sheet: Annotated[str | None, typer.Option(help="Of a workbook. [the first visible]")] = None,
+    csv_dialect: Annotated[str | None, typer.Option(help="Of CSV outputs: standard or excel-nl. [standard]")] = None,
     yes: Annotated[bool | None, typer.Option("--yes", help="Do not ask before spending.")] = None,
     config: ConfigFile = None,
     home: Home = None,

@@ -172,7 +172,12 @@ def _read(job: Job, folder: Path, progress: Progress) -> _Listed:
     snapshot = readers.snapshot(job.input, folder)
     reserved = columns.schema(columns.output(job.products))
     rows = readers.read(
-        snapshot, encoding=job.encoding, delimiter=job.delimiter, folder=folder, reserved=reserved.keys()
+        snapshot,
+        folder=folder,
+        encoding=job.encoding,
+        delimiter=job.delimiter,
+        sheet=job.sheet,
+        reserved=reserved.keys(),
     )
     for note in rows.notes:
         progress.note(note)
@@ -183,6 +188,8 @@ def _read(job: Job, folder: Path, progress: Progress) -> _Listed:
         identified = _unselect(identified, identify.named_column(rows.columns, job.only_missing))
     staged = folder / "staged.parquet"
     identified.sink_parquet(staged, compression="lz4")
+    if _is_workbook(job):
+        write.check_sheet(staged, columns.output(job.products))
     lines = pl.scan_parquet(staged, glob=False)
     numbers = identify.distinct(lines).rename({ours: short for short, ours in _FRAME_KEY.items()})
     if named and numbers.is_empty():
@@ -395,16 +402,23 @@ class _Result:
         if exit_code in _STOPPED:
             return Finished(self._record(exit_code, None), exit_code, cause, self._not_selected(), None)
         enriched, failed, report, run_json = _targets(self.job)
-        added = columns.output(self.job.products)
+        dialect = write.DIALECTS[self.job.csv_dialect]
         with write.together([enriched, failed, report, run_json]) as drafts:
             written = record.Outputs(
-                enriched=_output(enriched, write.enriched(self.listed.staged, self.answers, added, drafts[enriched])),
-                failed=_output(failed, write.failed(self.listed.staged, self.answers, drafts[failed])),
+                enriched=_output(enriched, self._enriched(exit_code, drafts[enriched])),
+                failed=_output(failed, write.failed(self.listed.staged, self.answers, drafts[failed], dialect)),
             )
             page = write.report(self._record(exit_code, written), self.listed.staged, self.answers, drafts[report])
             complete = self._record(exit_code, msgspec.structs.replace(written, report=_output(report, page)))
             drafts[run_json].write_bytes(record.to_json(complete))
         return Finished(complete, exit_code, cause, self._not_selected(), run_json)
+
+    def _enriched(self, exit_code: ExitCode, draft: Path) -> write.Written:
+        added = columns.output(self.job.products)
+        if _is_workbook(self.job):
+            return write.workbook(self._record(exit_code, None), self.listed.staged, self.answers, added, draft)
+        dialect = write.DIALECTS[self.job.csv_dialect]
+        return write.enriched(self.listed.staged, self.answers, added, draft, dialect)
 
     def _not_selected(self) -> int:
         reasons = pl.scan_parquet(self.listed.staged, glob=False).select("enrich_reason")
@@ -464,6 +478,10 @@ def _targets(job: Job) -> list[Path]:
         job.output,
         *(stem.with_name(stem.name + ending) for ending in (".failed.csv", ".report.html", ".run.json")),
     ]
+
+
+def _is_workbook(job: Job) -> bool:
+    return job.output.suffix.lower() == ".xlsx"
 
 
 def _input(job: Job, listed: _Listed) -> record.Input:

@@ -233,3 +233,19 @@ def test_order_holds_across_slices(tmp_path: Path) -> None:
 def test_order_holds_in_a_large_list(tmp_path: Path) -> None:
     """The order holds where streaming engines are known to lose it: over several million rows."""
     _order_holds(tmp_path, 2_500_000)
+
+
+def test_a_csv_for_a_dutch_spreadsheet(
+    stage: Callable[..., Path], answered: Callable[..., pl.DataFrame], tmp_path: Path
+) -> None:
+    """Semicolons, a decimal comma, a byte order mark; rows are counted all the same."""
+    staged = stage([{"number": "10000001", "name": "Één; twee"}, {"raw": "x", "reason": "not_a_number"}])
+    pl.read_parquet(staged).with_columns(omzet=pl.lit(1.5)).write_parquet(staged)
+    answers = answered({"enrich_number": "10000001", "kvk_trade_names": ["a", "b"]})
+    out = tmp_path / "out.csv"
+    done = write.enriched(staged, answers, ADDED, out, write.DIALECTS["excel-nl"])
+    first = out.read_text("utf-8-sig").splitlines()[1]
+    assert done.rows == 2
+    assert out.read_bytes().startswith(b"\xef\xbb\xbfname;kvk nr;omzet;")
+    assert first.startswith('"Één; twee";10000001;1,5;found;')
+    assert '"a; b"' in first

@@ -139,6 +139,7 @@ Encoding = Annotated[
 Delimiter = Annotated[str, AfterValidator(_delimiter)]
 KindName = Annotated[str, one_of(("auto", "kvk"), ("vat", "rsin", "branch"))]
 SourceName = Annotated[str, one_of(("kvk", "kvk-test", "practice"), ("kvkbase", "vies"))]
-FormatName = Annotated[str, one_of(("parquet", "csv"), ("xlsx",))]
+FormatName = Annotated[str, one_of(("parquet", "csv", "xlsx"))]
+DialectName = Annotated[str, one_of(("standard", "excel-nl"))]
 _Product = Annotated[str, one_of(("basisprofiel",), ("vestigingen", "vestigingsprofiel", "naamgeving", "vat"))]
 Products = Annotated[tuple[_Product, ...], BeforeValidator(_items), AfterValidator(_each_once), Field(min_length=1)]

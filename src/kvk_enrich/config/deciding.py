@@ -64,6 +64,8 @@ def load(
         kind=None if sections.input.kind == "auto" else Kind(sections.input.kind),
         encoding=sections.input.encoding,
         delimiter=sections.input.delimiter,
+        sheet=sections.input.sheet,
+        csv_dialect=sections.output.csv_dialect,
         max_calls=_max_calls(sections.budget, register.price_eur),
         max_age_found=sections.cache.max_age_found,
         max_age_not_found=min(sections.cache.max_age_not_found, sections.cache.max_age_found),
@@ -142,6 +144,8 @@ def config_sha256(job: Job) -> str:
         "kind": job.kind,
         "encoding": job.encoding,
         "delimiter": job.delimiter,
+        "sheet": job.sheet,
+        "csv_dialect": job.csv_dialect,
         "max_calls": job.max_calls,
         "max_age": [job.max_age_found, job.max_age_not_found],
         "refresh": job.refresh,
@@ -163,10 +167,8 @@ def _check_together(sections: Sections, output: Path) -> None:
     """Check what no key shows alone."""
     problems = []
     suffix = output.suffix.lower()
-    if suffix == ".xlsx":
-        problems.append(f"output.file: .xlsx comes in a later version; use .parquet or .csv, got {quoted(output.name)}")
-    elif suffix not in {".parquet", ".csv"}:
-        problems.append(f"output.file: must end in .parquet or .csv, got {quoted(output.name)}")
+    if suffix not in {".parquet", ".csv", ".xlsx"}:
+        problems.append(f"output.file: must end in .parquet, .csv or .xlsx, got {quoted(output.name)}")
     elif sections.output.format is not None and suffix != f".{sections.output.format}":
         problems.append(f"output.format: is {sections.output.format}, but output.file ends in {suffix}; leave one out")
     if not output.absolute().parent.is_dir():

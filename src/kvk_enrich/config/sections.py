@@ -11,6 +11,7 @@ from kvk_enrich.config.checks import (
     AccountName,
     BaseUrl,
     Delimiter,
+    DialectName,
     Duration,
     Encoding,
     Euro,
@@ -39,6 +40,7 @@ class Input(_Section):
     kind: KindName = "auto"
     encoding: Encoding = "utf-8"
     delimiter: Delimiter | None = None
+    sheet: Text | None = None
 
 
 class Output(_Section):
@@ -46,6 +48,7 @@ class Output(_Section):
 
     file: FilePath | None = None
     format: FormatName | None = None
+    csv_dialect: DialectName = "standard"
 
 
 class Run(_Section):
@@ -176,7 +179,7 @@ KEYS: Final[tuple[str, ...]] = tuple(_leaves(Sections))
 """The path of every key, in the order of the sections."""
 
 LATER: Final = frozenset(
-    {"input.sheet", "output.failed", "output.report", "source.kvkbase", "source.vies", "run.compare", "cache.retention"}
+    {"output.failed", "output.report", "source.kvkbase", "source.vies", "run.compare", "cache.retention"}
 )
 """Keys that are decided upon and not there yet."""
 
@@ -191,6 +194,8 @@ FLAGS: Final[Mapping[str, str]] = {
     "kind": "input.kind",
     "encoding": "input.encoding",
     "delimiter": "input.delimiter",
+    "sheet": "input.sheet",
+    "csv_dialect": "output.csv_dialect",
     "source": "run.source",
     "products": "run.products",
     "max_eur": "budget.max_eur",

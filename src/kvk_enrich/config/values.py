@@ -60,6 +60,8 @@ class Job:
     kind: Kind | None = None  # None: auto
     encoding: str = "utf-8"
     delimiter: str | None = None  # None: found by looking
+    sheet: str | None = None  # None: the first visible one
+    csv_dialect: str = "standard"
     max_calls: int | None = None  # the lower of --max-calls and --max-eur at the source's price
     max_age_found: timedelta = timedelta(days=30)
     max_age_not_found: timedelta = timedelta(days=7)

@@ -18,10 +18,11 @@ from kvk_enrich.readers.csv import read_csv
 from kvk_enrich.readers.parquet import read_parquet
 from kvk_enrich.readers.rows import Rows
 from kvk_enrich.readers.snapshots import Snapshot, take
+from kvk_enrich.readers.xlsx import read_xlsx
 
 __all__ = ["Rows", "Snapshot", "read", "snapshot"]
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".xlsx")
 """What can be read."""
 
 
@@ -39,10 +40,9 @@ def snapshot(path: Path, folder: Path) -> Snapshot:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InputRefused(
-            f"{path}: only {', '.join(SUFFIXES)} files can be read, spreadsheets not yet. "
-            "Save the list as CSV or Parquet."
+            f"{path}: only {', '.join(SUFFIXES)} files can be read. Save the list as XLSX, CSV or Parquet."
         )
-    return take(path, folder, parquet=path.suffix.lower() == ".parquet")
+    return take(path, folder)
 
 
 def read(
@@ -51,6 +51,7 @@ def read(
     folder: Path,
     encoding: str = "utf-8",
     delimiter: str | None = None,
+    sheet: str | None = None,
     reserved: Collection[str] = (),
 ) -> Rows:
     """
@@ -61,11 +62,12 @@ def read(
         folder: Where intermediate files go; the rows are read from there, so keep it until they are written.
         encoding: Of a text file: utf-8, windows-1252, iso-8859-1, iso-8859-15, cp850 or utf-16.
         delimiter: Of a text file: one character; None finds out.
+        sheet: Of a workbook: the sheet's name; None takes the first visible one.
         reserved: Names of the columns that will be added; the list may not have them.
 
     Returns:
         ``enrich_row`` (UInt32, 1 = first data row) and the list's own columns: text (String) from a
-        text file, their own dtypes from Parquet. Every data row and every blank line is a row.
+        text file or workbook, their own dtypes from Parquet. Every data row and every blank line is a row.
 
     Raises:
         ConfigError: *encoding* or *delimiter* is not a possible one.
@@ -74,4 +76,6 @@ def read(
     """
     if taken.path.suffix == ".parquet":
         return read_parquet(taken, reserved=reserved)
+    if taken.path.suffix == ".xlsx":
+        return read_xlsx(taken, folder=folder, sheet=sheet, reserved=reserved)
     return read_csv(taken, folder=folder, encoding=encoding, delimiter=delimiter, reserved=reserved)

@@ -8,7 +8,6 @@ is paid, and later stages can take slices of any size from anywhere.
 import csv
 import io
 import re
-from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
@@ -18,7 +17,7 @@ import polars as pl
 from kvk_enrich.errors import ConfigError, InputRefused, StorageError
 from kvk_enrich.readers.encodings import as_utf8
 from kvk_enrich.readers.faults import first_fault
-from kvk_enrich.readers.rows import ROW, Rows, refuse_names
+from kvk_enrich.readers.rows import NAMED_BY_PLACE, ROW, Rows, named, refuse_data, refuse_names
 from kvk_enrich.readers.snapshots import Snapshot, create
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
@@ -29,7 +28,6 @@ _HEAD_BYTES: Final = 1 << 20
 _HEAD_RECORDS: Final = 50
 _ROWS_PER_GROUP: Final = 100_000
 _SEP_LINE = re.compile('\ufeff?"?sep=(.)"?\r?\n', re.IGNORECASE)
-_DATA_IN_HEADER = re.compile("[0-9]{7,12}")
 
 
 def read_csv(taken: Snapshot, *, folder: Path, encoding: str, delimiter: str | None, reserved: Collection[str]) -> Rows:
@@ -50,10 +48,10 @@ def read_csv(taken: Snapshot, *, folder: Path, encoding: str, delimiter: str | N
             else "The list has one column."
         )
     header = _header(head, separator, taken.original)
-    columns = _columns(header, taken.original)
+    columns = named(taken.original, header)
     refuse_names(taken.original, columns, reserved)
     if columns != header:
-        notes.append("Columns without a name were named by their place: column_2 is the second.")
+        notes.append(NAMED_BY_PLACE)
     parsed = _parsed(text.path, taken.original, separator, columns, folder, skip=1 if sep_line else 0)
     return Rows(pl.scan_parquet(parsed, glob=False), columns, notes)
 
@@ -113,25 +111,8 @@ def _header(head: str, separator: str, original: Path) -> list[str]:
     records = _records(head, separator)
     if not records:
         raise InputRefused(f"{original} has no header line: there is nothing but blank lines.")
-    numbers = [name for name in records[0] if _DATA_IN_HEADER.fullmatch(name.strip())]
-    if numbers:
-        raise InputRefused(
-            f"{original}: the first line holds {numbers[0]}, so it looks like data. Put a header line above it."
-        )
+    refuse_data(original, records[0], "line")
     return records[0]
-
-
-def _columns(header: list[str], original: Path) -> list[str]:
-    """Return the header, with names for unnamed columns where there are several of them."""
-    unnamed = header.count("") > 1
-    columns = [name or f"column_{place}" if unnamed else name for place, name in enumerate(header, 1)]
-    twice = [name for name, times in Counter(columns).items() if times > 1]
-    if twice:
-        raise InputRefused(
-            f"{original}: several columns are called {', '.join(repr(name) for name in twice)}. "
-            "Give each a name of its own."
-        )
-    return columns
 
 
 def _parsed(path: Path, original: Path, separator: str, columns: list[str], folder: Path, *, skip: int) -> Path:

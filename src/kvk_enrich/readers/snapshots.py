@@ -17,13 +17,22 @@ _KINDS = (
     (b"\x28\xb5\x2f\xfd", "zstd-compressed: unpack it first"),
     (b"BZh", "bzip2-compressed: unpack it first"),
     (b"\xfd7zXZ\x00", "xz-compressed: unpack it first"),
-    (b"PK\x03\x04", "a spreadsheet (xlsx, ods) or a zip archive: save the sheet as CSV or Parquet"),
-    (b"\xd0\xcf\x11\xe0", "an old or encrypted Office file: save the sheet as CSV or Parquet"),
+    (
+        b"PK\x03\x04",
+        "a spreadsheet (xlsx, ods) or a zip archive: give a spreadsheet the suffix .xlsx, or save it as CSV",
+    ),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "an old (.xls) or encrypted Office file: save the sheet as XLSX without a password, or as CSV",
+    ),
     (b"%PDF", "a PDF: ask for the list as CSV or Parquet"),
     (b"SQLite format 3", "an SQLite database: export the table as CSV or Parquet"),
     (b"ARROW1", "an Arrow file: save it as Parquet"),
     (b"PAR1", "Parquet: give it the suffix .parquet"),
 )
+
+_EXPECTED = {".parquet": (b"PAR1", "a Parquet file"), ".xlsx": (b"PK\x03\x04", "an XLSX workbook")}
+"""How files of these suffixes begin; all others are text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +53,11 @@ class Snapshot:
     size: int
 
 
-def take(path: Path, folder: Path, *, parquet: bool) -> Snapshot:
+def take(path: Path, folder: Path) -> Snapshot:
     """Copy the file at *path* into *folder*; see :func:`kvk_enrich.readers.snapshot`."""
     with _opened(path) as source:
         before = os.fstat(source.fileno())
-        _refuse_kind(path, before, source.read(16), parquet=parquet)
+        _refuse_kind(path, before, source.read(16))
         source.seek(0)
         copy = folder / f"input{path.suffix.lower()}"
         sha256, size = _copied(source, copy)
@@ -71,14 +80,15 @@ def _opened(path: Path) -> BinaryIO:
     raise InputRefused(f"{path} is not a regular file but a folder, pipe or device. Name a file.")
 
 
-def _refuse_kind(path: Path, status: os.stat_result, beginning: bytes, *, parquet: bool) -> None:
+def _refuse_kind(path: Path, status: os.stat_result, beginning: bytes) -> None:
     if status.st_size == 0:
         raise InputRefused(f"{path} is empty.")
-    kind = next((kind for magic, kind in _KINDS if beginning.startswith(magic)), None)
-    if parquet and not beginning.startswith(b"PAR1"):
-        raise InputRefused(f"{path} is not a Parquet file; it is {kind or 'something else, perhaps a text file'}.")
-    if kind and not parquet:
-        raise InputRefused(f"{path} is not a text file; it is {kind}.")
+    magic, expected = _EXPECTED.get(path.suffix.lower(), (b"", "a text file"))
+    if magic and beginning.startswith(magic):
+        return
+    kind = next((kind for known, kind in _KINDS if beginning.startswith(known)), None)
+    if magic or kind:
+        raise InputRefused(f"{path} is not {expected}; it is {kind or 'something else, perhaps a text file'}.")
 
 
 def _copied(source: BinaryIO, copy: Path) -> tuple[str, int]:

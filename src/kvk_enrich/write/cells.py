@@ -28,7 +28,7 @@ def as_cell(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """
     if isinstance(dtype, pl.Datetime):
         return value.dt.strftime(_TIME)
-    return inert(_text(value, dtype)) if dtype == pl.String() or not fits(dtype) else value
+    return inert(as_text(value, dtype)) if dtype == pl.String() or not fits(dtype) else value
 
 
 def fits(dtype: pl.DataType) -> bool:
@@ -36,20 +36,21 @@ def fits(dtype: pl.DataType) -> bool:
     return not dtype.is_nested() and not isinstance(dtype, pl.Binary | pl.Duration)
 
 
-def _text(value: pl.Expr, dtype: pl.datatypes.DataTypeClass | pl.DataType) -> pl.Expr:
+def as_text(value: pl.Expr, dtype: pl.datatypes.DataTypeClass | pl.DataType) -> pl.Expr:
+    """Return *value* as text, nested ones joined as :func:`as_cell` says; not made inert."""
     match dtype:
         case pl.Struct(fields=fields):
             told = [field for field in fields if field.dtype != pl.Boolean()] or fields
-            texts = [_text(value.struct.field(field.name), field.dtype) for field in told]
+            texts = [as_text(value.struct.field(field.name), field.dtype) for field in told]
             return pl.concat_str(texts, separator=" ", ignore_nulls=True)
         case pl.Array(inner=inner):
-            return _text(value.arr.to_list(), pl.List(inner))
+            return as_text(value.arr.to_list(), pl.List(inner))
         case pl.Binary():
             return value.bin.encode("hex")
         case pl.Duration():
             return value.dt.to_string("iso")
         case pl.List(inner=inner):
-            return value.list.eval(_text(pl.element(), inner)).list.join("; ", ignore_nulls=True)
+            return value.list.eval(as_text(pl.element(), inner)).list.join("; ", ignore_nulls=True)
         case _:
             return value.cast(pl.String)
 

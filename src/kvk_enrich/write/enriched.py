@@ -9,7 +9,8 @@ Side by side with tests/benchmarks/warm_run/by_hand.py, reading and joining incl
 memory.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
@@ -18,13 +19,16 @@ from polars.io.plugins import register_io_source
 from kvk_enrich.columns import Column, schema
 from kvk_enrich.errors import StorageError
 from kvk_enrich.write.cells import as_cell, fits, inert
+from kvk_enrich.write.dialects import STANDARD, Dialect
 from kvk_enrich.write.settle import KEY, settled
 from kvk_enrich.write.written import Written, described, os_errors
 
 SLICE_ROWS = 250_000
 
 
-def enriched(staged: Path, answers: pl.DataFrame, columns: Sequence[Column], output: Path) -> Written:
+def enriched(
+    staged: Path, answers: pl.DataFrame, columns: Sequence[Column], output: Path, dialect: Dialect = STANDARD
+) -> Written:
     """
     Write all rows of the list with *columns* added, as Parquet or CSV by the suffix of *output*.
 
@@ -38,21 +42,27 @@ def enriched(staged: Path, answers: pl.DataFrame, columns: Sequence[Column], out
             ``enrich_number``, ``enrich_kind``, ``enrich_reason``, ``enrich_note`` (all String).
         answers: One line per distinct (``enrich_kind``, ``enrich_number``), with every one of *columns* but the note.
         columns: What to add, in this order; enum columns stay enums and nested ones nested in Parquet.
-        output: ``.parquet`` (zstd) or ``.csv`` (UTF-8 without BOM, comma); an existing file is overwritten in place,
+        output: ``.parquet`` (zstd) or ``.csv`` (UTF-8, in *dialect*); an existing file is overwritten in place,
             so give it a draft of :mod:`kvk_enrich.write.publish`.
+        dialect: Of a CSV.
 
     Raises:
         ValueError: A row has neither reason nor answer, a number has two answers, or the suffix is another one.
         StorageError: The written file does not hold all rows.
         OSError: It cannot be written.
     """
-    if output.suffix not in _SINKS:
-        raise ValueError(f"{output.suffix} is no format of the enriched list")
+    suffix = output.suffix.lower()
+    if suffix not in {".parquet", ".csv"}:
+        raise ValueError(f"{suffix} is no format of the enriched list")
     if answers.select(pl.struct(*KEY).n_unique()).item() != answers.height:
         raise ValueError("a number has two answers")
     rows = pl.scan_parquet(staged, glob=False).select(pl.len()).collect().item()
+    lines = pl.scan_parquet(staged, glob=False)
     with os_errors():
-        written = _SINKS[output.suffix](pl.scan_parquet(staged, glob=False), answers, schema(columns), output)
+        if suffix == ".csv":
+            written = _csv(lines, answers, schema(columns), output, dialect)
+        else:
+            written = _parquet(lines, answers, schema(columns), output)
     if written != rows:  # pragma: no cover  takes a disk that lies
         raise StorageError(f"{output} holds {written} of {rows} rows: the disk lost some")
     return described(output, rows)
@@ -63,7 +73,9 @@ def _parquet(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.Da
     return _count(pl.scan_parquet(output, glob=False))
 
 
-def _csv(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.DataType], output: Path) -> int:
+def _csv(
+    staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.DataType], output: Path, dialect: Dialect
+) -> int:
     # Once per answer, not once per row: of our columns only the note differs between rows of one number.
     known = [name for name in answers.columns if name in added and name not in KEY]
     cells = answers.with_columns(as_cell(pl.col(name), added[name]).alias(name) for name in known)
@@ -71,11 +83,8 @@ def _csv(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.DataTy
     own = {name: dtype for name, dtype in staged.collect_schema().items() if not fits(dtype)}
     spelled_out = [as_cell(pl.col(name), dtype).alias(name) for name, dtype in own.items()]
     texts = staged.with_columns(inert(pl.col("enrich_note")), *spelled_out)
-    _in_slices(texts, cells, types).sink_csv(output, maintain_order=True)
-    return _count(pl.scan_csv(output, infer_schema=False, glob=False))
-
-
-_SINKS = {".parquet": _parquet, ".csv": _csv}
+    _in_slices(texts, cells, types).sink_csv(output, maintain_order=True, **asdict(dialect))
+    return _count(pl.scan_csv(output, infer_schema=False, glob=False, separator=dialect.separator))
 
 
 def _count(written: pl.LazyFrame) -> int:
@@ -84,13 +93,7 @@ def _count(written: pl.LazyFrame) -> int:
 
 def _in_slices(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.DataType]) -> pl.LazyFrame:
     """Return the enriched rows as a source that joins one slice at a time."""
-    names = staged.collect_schema().names()
-    own = [name for name in names if name not in added and name not in ("enrich_row", "enrich_raw")]
-    known = answers.lazy().select(*KEY, *(name for name in added if name in answers.columns and name not in KEY))
-
-    def joined(rows: pl.LazyFrame) -> pl.LazyFrame:
-        return settled(rows, known).select(*own, *(pl.col(name).cast(dtype) for name, dtype in added.items()))
-
+    joined = joining(staged, answers, added)
     total = _count(staged)
 
     def slices(  # pragma: no cover  runs in polars' own threads, which coverage does not see
@@ -104,3 +107,21 @@ def _in_slices(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.
             yield frame if with_columns is None else frame.select(with_columns)
 
     return register_io_source(slices, schema=joined(staged).collect_schema())
+
+
+def joining(
+    staged: pl.LazyFrame, answers: pl.DataFrame, added: Mapping[str, pl.DataType]
+) -> Callable[[pl.LazyFrame], pl.LazyFrame]:
+    """
+    Return how lines of *staged* become enriched rows: the list's own columns, then *added* with these dtypes.
+
+    A line with neither reason nor answer has a null ``enrich_outcome``.
+    """
+    names = staged.collect_schema().names()
+    own = [name for name in names if name not in added and name not in ("enrich_row", "enrich_raw")]
+    known = answers.lazy().select(*KEY, *(name for name in added if name in answers.columns and name not in KEY))
+
+    def joined(rows: pl.LazyFrame) -> pl.LazyFrame:
+        return settled(rows, known).select(*own, *(pl.col(name).cast(dtype) for name, dtype in added.items()))
+
+    return joined

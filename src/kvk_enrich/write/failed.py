@@ -1,5 +1,6 @@
 """The failed-items report: every row that has no answer, why, and what to do about it."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
@@ -7,6 +8,7 @@ import polars as pl
 from kvk_enrich.model import Status
 from kvk_enrich.reasons import REASONS
 from kvk_enrich.write.cells import as_cell, inert
+from kvk_enrich.write.dialects import STANDARD, Dialect
 from kvk_enrich.write.settle import KEY, settled
 from kvk_enrich.write.written import Written, described, os_errors
 
@@ -18,7 +20,7 @@ _WHAT_TO_DO = {reason.code: reason.what_to_do for reason in REASONS.values()}
 _RETRYABLE = {reason.code: "yes" if reason.retryable else "no" for reason in REASONS.values()}
 
 
-def failed(staged: Path, answers: pl.DataFrame, path: Path) -> Written:
+def failed(staged: Path, answers: pl.DataFrame, path: Path, dialect: Dialect = STANDARD) -> Written:
     """
     Write the rows that are invalid, failed or deferred as CSV, in input order; the header alone if there are none.
 
@@ -31,13 +33,15 @@ def failed(staged: Path, answers: pl.DataFrame, path: Path) -> Written:
         path: The file to write: ``row`` (1 = first data row), ``value`` (as found, cut at 200 characters), ``number``,
             ``kind``, ``outcome``, ``reason``, ``detail``, ``what_to_do``, ``retryable`` (yes/no), ``attempts``,
             ``last_tried_at`` (ISO 8601, UTC).
+        dialect: How the CSV is written.
 
     Raises:
         OSError: It cannot be written.
     """
     with os_errors():
-        items(staged, answers).sink_csv(path, maintain_order=True)
-    rows = pl.scan_csv(path, infer_schema=False, glob=False).select(pl.len()).collect().item()
+        items(staged, answers).sink_csv(path, maintain_order=True, **asdict(dialect))
+    written = pl.scan_csv(path, infer_schema=False, glob=False, separator=dialect.separator)
+    rows = written.select(pl.len()).collect().item()
     return described(path, int(rows))
 
 

@@ -1,0 +1,22 @@
+"""How a CSV is written, for whom."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A way to write CSV, in the words of polars' ``sink_csv``; always UTF-8 and line feeds."""
+
+    separator: str = ","
+    include_bom: bool = False
+    decimal_comma: bool = False
+
+
+STANDARD: Final = Dialect()
+
+DIALECTS: Final = {
+    "standard": STANDARD,
+    "excel-nl": Dialect(separator=";", include_bom=True, decimal_comma=True),
+}
+"""By the names of ``output.csv_dialect``; a spreadsheet set to Dutch opens ``excel-nl`` in columns, letters right."""
