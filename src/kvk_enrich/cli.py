@@ -349,13 +349,24 @@ def main() -> NoReturn:
     os.umask(0o077)
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGHUP, _terminate)
+    code = _exit_code()
+    try:
+        sys.stderr.flush()
+    except (OSError, AttributeError):
+        sys.stderr = None  # or the interpreter would try again on its way out, and leave with a code of its own
+    sys.exit(code)
+
+
+def _exit_code() -> int | str | None:
     try:
         app(standalone_mode=True)
+    except SystemExit as end:
+        return end.code
     except EnrichError as error:
         _say(f"kvk-enrich: {error}")
-        sys.exit(error.exit_code)
+        return error.exit_code
     except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
+        return ExitCode.INTERRUPTED
     except Terminated:
-        sys.exit(ExitCode.TERMINATED)
-    sys.exit(ExitCode.COMPLETE)
+        return ExitCode.TERMINATED
+    return ExitCode.COMPLETE
