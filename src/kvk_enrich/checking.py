@@ -14,7 +14,7 @@ from kvk_enrich.config import Settings, Source, source
 from kvk_enrich.errors import RegisterError
 from kvk_enrich.progress import Progress
 from kvk_enrich.reasons import REASONS
-from kvk_enrich.sources import open_register, register_id
+from kvk_enrich.sources import account_of, open_register
 from kvk_enrich.state.home import Home, open_home
 from kvk_enrich.state.journal import CHECK, open_journal
 
@@ -44,14 +44,7 @@ def check(settings: Settings, *, online: bool = False, clock: Clock | None = Non
 
 def _online(register: Source, home: Home, clock: Clock) -> Iterator[str]:
     with closing(open_journal(home, clock)) as journal:
-        account = journal.account(
-            register_id(register),
-            register.account,
-            register.api_key,
-            requests_per_second=register.requests_per_second,
-            calls_per_month=register.calls_per_month,
-            micro_eur=0,
-        )
+        account = account_of(register, journal, micro_eur=0)
         run = journal.begin(CHECK, account, ceiling=1, source="config check --online")
         state: Literal["complete", "stopped"] = "stopped"
         try:

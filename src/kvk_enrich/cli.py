@@ -161,12 +161,12 @@ def _job(flags: dict[str, Any], *, need_key: bool = True) -> tuple[Any, bool]:
     return load(flags, config_file=config_file, need_key=need_key), as_json
 
 
-def _confirmed(yes: bool, progress: "Progress") -> Callable[["Forecast"], None]:
+def _confirmed(yes: bool, progress: "Progress") -> Callable[["Forecast"], None] | None:
     """Return how the user is asked before spending: on a terminal, and only there."""
+    if yes or not sys.stdin.isatty() or not sys.stderr.isatty():
+        return None
 
     def confirm(forecast: "Forecast") -> None:
-        if yes or not sys.stdin.isatty() or not sys.stderr.isatty():
-            return
         progress.finish()
         _say(*_forecast_lines(forecast))
         # polars' own handler lets a system call go on after Ctrl-C, so the prompt would not notice it.

@@ -113,7 +113,7 @@ def run(
     job: Job,
     *,
     progress: Progress | None = None,
-    confirm: Callable[[Forecast], None] = lambda _: None,
+    confirm: Callable[[Forecast], None] | None = None,
     clock: Clock | None = None,
 ) -> Finished:
     """
@@ -137,7 +137,7 @@ def run(
         listed = _read(job, folder, state.progress)
         state.journal.sweep()
         since, plan = _planned(job, state, listed)
-        if plan.cost:
+        if plan.cost and confirm is not None:
             confirm(_forecast(job, state, listed, plan))
         return _carried_out(job, state, listed, plan, since=since)
 
@@ -293,14 +293,7 @@ def _planned_answers(plan: Plan) -> pl.DataFrame:
 
 
 def _carried_out(job: Job, state: _State, listed: _Listed, plan: Plan, *, since: int) -> Finished:
-    account = state.journal.account(
-        state.register,
-        job.source.account,
-        job.source.api_key,
-        requests_per_second=job.source.requests_per_second,
-        calls_per_month=job.source.calls_per_month,
-        micro_eur=plan.price,
-    )
+    account = sources.account_of(job.source, state.journal, plan.price)
     doubtful = state.journal.doubtful(account)
     run_id = state.journal.begin(
         _job_id(job, listed), account, ceiling=job.max_calls, source=str(listed.snapshot.original)

@@ -8,6 +8,7 @@ from kvk_enrich.practice import app
 from kvk_enrich.practice.faults import parse
 from kvk_enrich.practice.settings import Practice
 from kvk_enrich.registers.kvk import Kvk
+from kvk_enrich.state.journal import Account, Journal
 
 _OFFICIAL: Final = {
     "kvk": "https://api.kvk.nl/api",
@@ -19,6 +20,18 @@ def register_id(source: Source) -> str:
     """Return what answers and money belong to: other addresses than the official ones are kept apart."""
     official = source.in_process or _OFFICIAL.get(source.name) == source.base_url
     return source.name if official else f"{source.name}@{source.base_url}"
+
+
+def account_of(source: Source, journal: Journal, micro_eur: int) -> Account:
+    """Return the account that pays for calls to *source*, at *micro_eur* each. See :meth:`Journal.account`."""
+    return journal.account(
+        register_id(source),
+        source.account,
+        source.api_key,
+        requests_per_second=source.requests_per_second,
+        calls_per_month=source.calls_per_month,
+        micro_eur=micro_eur,
+    )
 
 
 def open_register(source: Source) -> Kvk:
