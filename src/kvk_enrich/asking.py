@@ -26,7 +26,17 @@ from kvk_enrich.fetch.breaker import Breaker, Patience
 from kvk_enrich.fetch.fanout import fan_out
 from kvk_enrich.fetch.feed import Claimed, Feed
 from kvk_enrich.fetch.gate import Gate, Leased
-from kvk_enrich.fetch.policies import Backoff, Done, Fetch, RetryBudget, paced, quiet_retries, retrying, settled
+from kvk_enrich.fetch.policies import (
+    Answers,
+    Backoff,
+    Done,
+    Fetch,
+    RetryBudget,
+    paced,
+    quiet_retries,
+    retrying,
+    settled,
+)
 from kvk_enrich.fetch.recorder import Recorder
 from kvk_enrich.fetch.stop import Cause, Halted, Stop
 from kvk_enrich.model import Answer, Call, Deferred, Failed, Found, Kind, NotFound, Outcome, Permit, Status
@@ -94,7 +104,7 @@ class Desk:
             self.run,
             self.account,
             [
-                Settlement(each.attempt, each.call.product, each.call.kind, number, answer)
+                Settlement(each.attempt, each.call.product, each.call.kind, number, _kept(answer))
                 for each in done
                 for number, answer in zip(
                     each.call.numbers, each.answers or [None] * len(each.call.numbers), strict=True
@@ -200,7 +210,7 @@ async def probe(desk: Desk, register: Kvk, *, deadline: float) -> timedelta:
     breaker = Breaker(stop, _PATIENCE, desk.progress.state)
     gate = Gate(desk, breaker, stop, desk.clock, demand=lambda: 1, per_second=desk.account.requests_per_second)
 
-    async def fetch(_call: Call, at_send: Callable[[], Awaitable[None]]) -> tuple[tuple[Answer, ...], int]:
+    async def fetch(_call: Call, at_send: Callable[[], Awaitable[None]]) -> tuple[Answers, int]:
         nonlocal skew
         skew = await register.probe(at_send)
         return (), HTTPStatus.OK
@@ -249,8 +259,12 @@ def _single(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
+def _kept(answer: Answer | Failed | None) -> Answer | None:
+    return None if isinstance(answer, Failed) else answer
+
+
 def _answers_of(register: Register) -> Fetch:
-    async def fetch(call: Call, at_send: Callable[[], Awaitable[None]]) -> tuple[tuple[Answer, ...], int]:
+    async def fetch(call: Call, at_send: Callable[[], Awaitable[None]]) -> tuple[Answers, int]:
         reply = await register.fetch(call, at_send)
         return reply.answers, reply.http_status
 

@@ -14,6 +14,7 @@ The errors of kvk-enrich, named after what happens next.
         |-- NotSent              the request surely did not leave: nothing is owed, ask again
         |-- Transient            may be different in a moment: try again, within the retry budget
         |-- Unusable             this answer is no answer: the item fails, the run goes on
+        |-- AllowanceSpent       4  the register counts more than we do: nothing is left, the run stops
         `-- AccessRefused        5  key or TLS refused: asking on makes it worse, the run stops
 
 An item that could not be asked is a value (:mod:`kvk_enrich.model`), not an error; any other
@@ -110,6 +111,12 @@ class Transient(RegisterError):
 
 class Unusable(RegisterError):
     """An answer that says nothing about the number: the item fails, others are not affected."""
+
+
+class AllowanceSpent(RegisterError):
+    """The register says that the allowance of this key is used up."""
+
+    exit_code = ExitCode.CEILING
 
 
 class AccessRefused(RegisterError):

@@ -14,11 +14,12 @@ from typing import Final
 import anyio
 import stamina
 
-from kvk_enrich.errors import AccessRefused, ExitCode, NotSent, RegisterError, Transient
+from kvk_enrich.errors import AccessRefused, AllowanceSpent, ExitCode, NotSent, RegisterError, Transient
 from kvk_enrich.fetch.breaker import Breaker
 from kvk_enrich.fetch.gate import Gate, Place, TurnedAway
 from kvk_enrich.fetch.stop import Cause, Halted, Stop
 from kvk_enrich.model import Answer, Attempt, Call, Deferred, Failed, Outcome
+from kvk_enrich.reasons import REASONS
 
 ATTEMPTS: Final = 3
 """Per number; Site Reliability Engineering, "Handling Overload"."""
@@ -28,19 +29,23 @@ RETRY_FLOOR: Final = 10
 """Extra calls of a run: at most a tenth of its calls, but always ten: they are paid like any other."""
 
 
+Answers = tuple[Answer | Failed, ...]
+"""One per number of a call; Failed where a batch brought none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """One attempt that was sent: how it went, and its answers if it brought any (one per number)."""
 
     call: Call
     attempt: Attempt
-    answers: tuple[Answer, ...] | None
+    answers: Answers | None
 
 
-Fetch = Callable[[Call, Callable[[], Awaitable[None]]], Awaitable[tuple[tuple[Answer, ...], int]]]
+Fetch = Callable[[Call, Callable[[], Awaitable[None]]], Awaitable[tuple[Answers, int]]]
 """A register's fetch: answers and HTTP status."""
 
-Ask = Callable[[Call], Awaitable[tuple[Answer, ...]]]
+Ask = Callable[[Call], Awaitable[Answers]]
 
 
 def paced(
@@ -58,7 +63,7 @@ def paced(
     a read timeout. A call turned away at the gate was not sent; it lines up again.
     """
 
-    async def ask(call: Call) -> tuple[Answer, ...]:
+    async def ask(call: Call) -> Answers:
         while True:
             trial = await breaker.admit()
             async with gate.place() as place:
@@ -78,7 +83,7 @@ def paced(
     return ask
 
 
-async def _within(deadline: float, fetch: Fetch, call: Call, place: Place) -> tuple[tuple[Answer, ...], int]:
+async def _within(deadline: float, fetch: Fetch, call: Call, place: Place) -> tuple[Answers, int]:
     with anyio.CancelScope() as scope:
 
         async def at_send() -> None:
@@ -93,7 +98,7 @@ async def _recorded(
     record: Callable[[Done], Awaitable[None]],
     call: Call,
     place: Place,
-    answers: tuple[Answer, ...] | None,
+    answers: Answers | None,
     http_status: int | None,
     code: str | None,
 ) -> None:
@@ -141,7 +146,7 @@ def quiet_retries() -> Iterator[None]:
 def retrying(ask: Ask, budget: RetryBudget, stop: Stop, backoff: Backoff) -> Ask:
     """Return an ask that tries up to three times, within *budget*; a stop ends the waiting, never a call."""
 
-    async def ask_again(call: Call) -> tuple[Answer, ...]:
+    async def ask_again(call: Call) -> Answers:
         tries = 0
 
         def is_worth_another(error: Exception) -> bool:
@@ -175,6 +180,9 @@ def settled(ask: Ask, stop: Stop) -> Callable[[Call], Awaitable[tuple[Outcome, .
         except Halted:
             reason = stop.cause.reason if stop.cause else "stopped"
             return tuple(Deferred(number, reason) for number in call.numbers)
+        except AllowanceSpent as error:
+            stop.request(Cause(error.reason, ExitCode.CEILING, REASONS[error.reason].sentence))
+            return tuple(Deferred(number, error.reason) for number in call.numbers)
         except AccessRefused as error:
             stop.request(Cause("stopped", ExitCode.ACCESS_REFUSED, f"The register refused us: {error}."))
             return tuple(Failed(number, error.reason, error.detail) for number in call.numbers)

@@ -1,11 +1,11 @@
 """What a register is to the rest of the program."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from kvk_enrich.model import Answer, Call
+from kvk_enrich.model import Answer, Call, Failed
 
 AtSend = Callable[[], Awaitable[None]]
 """
@@ -17,10 +17,18 @@ It may raise; then nothing was sent, and what it raised comes out of :meth:`Regi
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A register's answers to one call, one per number, in the call's order."""
+    """
+    What came back from one call.
 
-    answers: tuple[Answer, ...]
+    Args:
+        answers: One per number, in the call's order; Failed where a batch brought none for a number.
+        http_status: Of the response.
+        left: Units of the allowance that the register says are left, if it says so.
+    """
+
+    answers: tuple[Answer | Failed, ...]
     http_status: int
+    left: int | None = None
 
 
 class Register(AbstractAsyncContextManager["Register"], Protocol):
@@ -31,7 +39,8 @@ class Register(AbstractAsyncContextManager["Register"], Protocol):
     called by many workers at once.
     """
 
-    products: Sequence[str]
+    products: Mapping[str, int]
+    """What can be asked, and for how many numbers in one call at most."""
 
     async def __aenter__(self) -> Self:
         """Open the connections."""
@@ -48,5 +57,6 @@ class Register(AbstractAsyncContextManager["Register"], Protocol):
             Transient: no answer about the number; another attempt may bring one.
             Unusable: what came back says nothing about the number.
             AccessRefused: key or TLS refused.
+            AllowanceSpent: the register says that nothing is left of the allowance.
         """
         ...

@@ -7,11 +7,11 @@ without a code is a proxy or a wrong base_url. Source: developers.kvk.nl, status
 collected 2026-11.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
 import httpx2
@@ -39,7 +39,7 @@ _OVERLOADED: Final = {
 class Kvk:
     """The Basisprofiel of KVK's production, test or practice environment."""
 
-    products: Sequence[str] = ("basisprofiel",)
+    products: Mapping[str, int] = MappingProxyType({"basisprofiel": 1})
 
     def __init__(
         self,
