@@ -26,13 +26,13 @@ from kvk_enrich.errors import ExitCode
 from kvk_enrich.model import Kind, Status, euro, micro
 from kvk_enrich.plan import KEY, Allowance, Plan, make_plan
 from kvk_enrich.progress import Progress
-from kvk_enrich.registers import kvk_profile
+from kvk_enrich.registers import kvk_basisprofiel
 from kvk_enrich.state.cache import Cache, Typing, open_cache
 from kvk_enrich.state.home import Home, open_home
 from kvk_enrich.state.journal import HEADROOM, Journal, open_journal
 
 PRODUCT: Final = "basisprofiel"
-TYPING: Final[Typing] = {PRODUCT: kvk_profile.rows}
+TYPING: Final[Typing] = {PRODUCT: kvk_basisprofiel.rows}
 
 _SECOND_COPY: Final = timedelta(days=30)
 """How long the journal keeps what the cache has: should the cache be lost, nothing newer is paid again."""

@@ -12,7 +12,7 @@ import pytest
 from kvk_enrich.errors import RegisterError, Transient, Unusable
 from kvk_enrich.model import Found, NotFound
 from kvk_enrich.registers.kvk import read
-from kvk_enrich.registers.kvk_profile import error_codes, rows
+from kvk_enrich.registers.kvk_basisprofiel import error_codes, rows
 
 RECORDED = Path(__file__).parents[2].parent / "shared" / "kvk" / "fixtures"
 MANIFEST = RECORDED / "manifest.json"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kvk_enrich.errors import AccessRefused, RegisterError, Transient, Unusable
 from kvk_enrich.model import Answer, Found, NotFound
 from kvk_enrich.reasons import REASONS
-from kvk_enrich.registers import _http, kvk_profile
+from kvk_enrich.registers import _http, kvk_basisprofiel
 from kvk_enrich.registers.kvk import read
 
 NUMBER = "69599084"
@@ -164,7 +164,7 @@ def test_damaged_profiles_are_refused_or_readable_for_good(damage):
         answer: Answer = read(NUMBER, httpx2.Response(200), bytes(body))
     except RegisterError:
         return
-    assert kvk_profile.rows([answer.body])["kvk_number"].to_list() == [NUMBER]
+    assert kvk_basisprofiel.rows([answer.body])["kvk_number"].to_list() == [NUMBER]
 
 
 @pytest.mark.parametrize("status", [200, 401, 404, 429, 500, 418])

@@ -16,7 +16,7 @@ from tests.state.parts import NOON, Desk, as_nobody, child, desk, found, modes, 
 
 from kvk_enrich.columns import BASISPROFIEL, schema
 from kvk_enrich.errors import StateInUse, StateTooNew, StorageError
-from kvk_enrich.registers.kvk_profile import rows
+from kvk_enrich.registers.kvk_basisprofiel import rows
 from kvk_enrich.state.cache import Cache, open_cache
 
 TYPING = {"basisprofiel": rows}
@@ -222,7 +222,7 @@ DYING = """
 import os, signal, sys
 from pathlib import Path
 from datetime import timedelta
-from kvk_enrich.registers.kvk_profile import rows
+from kvk_enrich.registers.kvk_basisprofiel import rows
 from kvk_enrich.state.cache import open_cache
 from kvk_enrich.state.home import open_home
 from kvk_enrich.state.journal import Journal, open_journal

@@ -19,7 +19,7 @@ import msgspec
 
 from kvk_enrich.errors import AccessRefused, RegisterError, Transient, Unusable
 from kvk_enrich.model import Answer, Call, Found, NotFound, Secret
-from kvk_enrich.registers import _http, kvk_profile
+from kvk_enrich.registers import _http, kvk_basisprofiel
 from kvk_enrich.registers.interface import AtSend, Reply
 
 PROBED: Final = "69599084"
@@ -97,7 +97,7 @@ class Kvk:
             accept="application/json",
             at_send=at_send,
         )
-        if response.status_code != HTTPStatus.OK and "IPD5200" not in kvk_profile.error_codes(body):
+        if response.status_code != HTTPStatus.OK and "IPD5200" not in kvk_basisprofiel.error_codes(body):
             raise _refusal(response, body)
         return _http.ahead(response)
 
@@ -113,7 +113,7 @@ def read(number: str, response: httpx2.Response, body: bytes) -> Answer:
     """
     if response.status_code == HTTPStatus.OK:
         return _found(number, body)
-    codes = set(kvk_profile.error_codes(body))
+    codes = set(kvk_basisprofiel.error_codes(body))
     if response.status_code == HTTPStatus.NOT_FOUND and codes and codes <= _NOT_REGISTERED:
         return NotFound(number, "not_registered", body)
     if response.status_code == HTTPStatus.BAD_REQUEST and codes and codes <= _NOT_VALID:
@@ -123,7 +123,7 @@ def read(number: str, response: httpx2.Response, body: bytes) -> Answer:
 
 def _refusal(response: httpx2.Response, body: bytes) -> RegisterError:
     """Return why there is no answer, named after what happens next."""
-    status, codes = response.status_code, kvk_profile.error_codes(body)
+    status, codes = response.status_code, kvk_basisprofiel.error_codes(body)
     said = f"{status} {', '.join(codes)}".strip()
     if _LATER.intersection(codes):
         return Unusable("in_process", said)
@@ -138,7 +138,7 @@ def _refusal(response: httpx2.Response, body: bytes) -> RegisterError:
 
 def _found(number: str, body: bytes) -> Found:
     try:
-        profile = kvk_profile.decode(body)
+        profile = kvk_basisprofiel.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if body.lstrip()[:1] != b"{":
             raise Unusable("unexpected_answer", "200 with something that is not JSON") from None

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvk_enrich.columns import BASISPROFIEL, schema
-from kvk_enrich.registers.kvk_profile import decode, error_codes, rows
+from kvk_enrich.registers.kvk_basisprofiel import decode, error_codes, rows
 
 REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
