@@ -9,7 +9,7 @@ after decompression.
 
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -43,14 +43,15 @@ AsgiApp = Callable[
 class KeyHeader(httpx2.Auth):
     """Puts the key into one header of the outgoing request, and nowhere else."""
 
-    def __init__(self, header: str, key: Secret) -> None:
-        """Name the *header* and wrap the *key*."""
+    def __init__(self, header: str, key: Secret, *, scheme: str = "") -> None:
+        """Name the *header* and wrap the *key*; *scheme* goes before it, such as ``Bearer``."""
         self._header = header
         self._key = key
+        self._scheme = f"{scheme} " if scheme else ""
 
     def auth_flow(self, request: httpx2.Request) -> Any:
         """Add the key."""
-        request.headers[self._header] = self._key.reveal()
+        request.headers[self._header] = self._scheme + self._key.reveal()
         yield request
 
 
@@ -125,10 +126,23 @@ class Lanes:
             Unusable: the body is larger than any real one or wrongly compressed.
             AccessRefused: the server's certificate is not to be trusted.
         """
+        return await self._exchange("GET", url, {"Accept": accept}, None, at_send)
+
+    async def post(self, url: str, content: bytes, *, accept: str, at_send: AtSend) -> tuple[httpx2.Response, bytes]:
+        """Send one POST with JSON as *content*; otherwise as :meth:`get`."""
+        return await self._exchange(
+            "POST", url, {"Accept": accept, "Content-Type": "application/json"}, content, at_send
+        )
+
+    async def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, at_send: AtSend
+    ) -> tuple[httpx2.Response, bytes]:
         sending = _Sending(at_send)
         lane = self._free.pop() if self._free else self._opened()
         try:
-            async with lane.stream("GET", url, headers={"Accept": accept}, extensions={"trace": sending.trace}) as got:
+            async with lane.stream(
+                method, url, headers=headers, content=content, extensions={"trace": sending.trace}
+            ) as got:
                 return got, await _capped(got)
         except httpx2.HTTPError as error:
             raise translated(error, sent=sending.sent) from None
