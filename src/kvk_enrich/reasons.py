@@ -88,6 +88,12 @@ _ALL = (
         "The register calls this number not valid.",
         _CHECK_NUMBER,
     ),
+    Reason(
+        "vat_not_valid",
+        Status.NOT_FOUND,
+        "VIES says that this VAT number is not valid for trade within the EU.",
+        "Ask the company for its VAT number; a number may also be new, ended, or not registered for trade abroad.",
+    ),
     # could not ask, or got no usable answer
     Reason(
         "in_process",
@@ -156,6 +162,41 @@ _ALL = (
         "Check the key with: kvk-enrich config check --online",
         retryable=True,
     ),
+    Reason(
+        "vies_busy",
+        Status.FAILED,
+        "VIES or the member state behind it kept saying that too many are asking.",
+        "Run the same command again at a quiet hour, such as at night.",
+        retryable=True,
+    ),
+    Reason(
+        "vies_unavailable",
+        Status.FAILED,
+        "VIES or the member state behind it was away; that says nothing about the number.",
+        "Run the same command again later.",
+        retryable=True,
+    ),
+    Reason(
+        "vies_blocked",
+        Status.FAILED,
+        "VIES has blocked this address or requester; nothing more was asked of it.",
+        "Wait a day and ask fewer numbers a day (source.vies.calls_per_day).",
+        retryable=True,
+    ),
+    Reason(
+        "invalid_doubted",
+        Status.FAILED,
+        "VIES said not valid while the member state was failing, and could not be asked a second time.",
+        "Run the same command again later.",
+        retryable=True,
+    ),
+    Reason(
+        "requester_refused",
+        Status.FAILED,
+        "VIES does not accept the requester's VAT number.",
+        "Check source.vies.requester, or leave it out.",
+        retryable=True,
+    ),
     # not asked, on purpose
     Reason(
         "run_ceiling",
@@ -169,6 +210,13 @@ _ALL = (
         Status.DEFERRED,
         "The month's allowance of this key is used up.",
         "Run the same command next month, or raise the allowance if KVK granted more.",
+        retryable=True,
+    ),
+    Reason(
+        "day_ceiling",
+        Status.DEFERRED,
+        "As much was asked of this service today as it should be.",
+        "Run the same command tomorrow.",
         retryable=True,
     ),
     Reason(

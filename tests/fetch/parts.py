@@ -36,13 +36,15 @@ class Ledger:
     returned: list[int] = field(default_factory=list)
     leases: int = 0
     broken: bool = False
+    taken: list[tuple[int, int]] = field(default_factory=list)
     _last: int = 0
     _next_ns: int = 0
 
-    def lease(self, wanted: int) -> Lease:
+    def lease(self, wanted: int, units: int = 1) -> Lease:
         if self.broken:
             raise StorageError("the disk is full")
         self.leases += 1
+        self.taken.append((wanted, units))
         granted = min(wanted, self.ceiling - len(self.out))
         first = max(self._next_ns, self.clock.boot_ns() + LEAD_NS)
         self._next_ns = first + granted * self.step_ns if granted else self._next_ns

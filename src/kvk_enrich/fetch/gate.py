@@ -63,8 +63,8 @@ class Leased(Protocol):
 class Permits(Protocol):
     """Where permits come from. Both methods block for some milliseconds; they are called in a thread."""
 
-    def lease(self, wanted: int) -> Leased:
-        """Take up to *wanted* permits."""
+    def lease(self, wanted: int, units: int = 1) -> Leased:
+        """Take up to *wanted* permits of *units* each."""
         ...
 
     def give_back(self, permits: list[Permit]) -> None:
@@ -87,7 +87,7 @@ class Gate:
         clock: Clock,
         demand: Callable[[], int],
         *,
-        per_second: int,
+        per_second: float,
         say: Callable[[str | None], None] = lambda _: None,
     ) -> None:
         """
@@ -121,21 +121,21 @@ class Gate:
         self.most_in_a_second = 0
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator["Place"]:
-        """Yield a place at the gate for one call, when there is room."""
+    async def place(self, units: int = 1) -> AsyncIterator["Place"]:
+        """Yield a place at the gate for one call that costs *units* of the allowance, when there is room."""
         await self._room.acquire()
-        place = Place(self)
+        place = Place(self, units)
         try:
             yield place
         finally:
             place.leave()
 
-    async def _pass(self) -> Permit:
+    async def _pass(self, units: int) -> Permit:
         """Return a permit within the tolerance of its slot. Raises TurnedAway."""
         while True:
             if self._stop.cause is not None:
                 raise TurnedAway
-            permit = await self._next()
+            permit = await self._next(units)
             wait = max(0, permit.slot_ns - self._clock.boot_ns()) / _SECOND_NS
             self._tell(wait)
             try:
@@ -154,34 +154,37 @@ class Gate:
                 return permit
             self._unused.append(permit)
 
-    async def _next(self) -> Permit:
+    async def _next(self, units: int) -> Permit:
         async with self._lock:
+            if units > 1:  # how many are next is not known beforehand, so these are not taken in advance
+                (permit,) = await self._lease(1, units)
+                return permit
             while True:
                 while self._leased:
                     permit = self._leased.popleft()
                     if self._clock.boot_ns() - permit.slot_ns <= TOLERANCE_NS:
                         return permit
                     self._unused.append(permit)
-                await self._lease()
+                self._leased.extend(await self._lease(max(1, min(self._most, self._demand())), units))
 
-    async def _lease(self) -> None:
+    async def _lease(self, wanted: int, units: int) -> tuple[Permit, ...]:
         unused, self._unused = self._unused, []
         try:
-            leased = await anyio.to_thread.run_sync(self._renew, unused, max(1, min(self._most, self._demand())))
+            leased = await anyio.to_thread.run_sync(self._renew, unused, wanted, units)
         except BaseException:
             self._unused += unused  # returned again by close: what is given back twice is given back once
             raise
-        self._leased.extend(leased.permits)
         if not leased.permits:
             self._is_used_up = True  # those who hold a permit may still use it: the ceiling counts them
             reason = str(leased.refused)
             self._stop.request(Cause(reason, ExitCode.CEILING, REASONS[reason].sentence))
             raise TurnedAway
+        return leased.permits
 
-    def _renew(self, unused: list[Permit], wanted: int) -> Leased:
+    def _renew(self, unused: list[Permit], wanted: int, units: int) -> Leased:
         if unused:
             self._permits.give_back(unused)
-        return self._permits.lease(wanted)
+        return self._permits.lease(wanted, units)
 
     async def close(self) -> None:
         """Give back what was leased and not used."""
@@ -206,16 +209,17 @@ class Gate:
         self.most_in_a_second = max(self.most_in_a_second, len(self._recent))
 
 
-def _share_of(number: int, per_second: int) -> int:
-    return max(1, min(number, number * per_second // _FULL_PACE))
+def _share_of(number: int, per_second: float) -> int:
+    return max(1, min(number, int(number * per_second / _FULL_PACE)))
 
 
 class Place:
     """One call's place at the gate."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, units: int) -> None:
         """Stand in the room; no permit yet."""
         self._gate = gate
+        self._units = units
         self._in_room = True
         self.permit: Permit | None = None
         self.sent_at: datetime | None = None
@@ -223,7 +227,7 @@ class Place:
 
     async def at_send(self) -> None:
         """Return at the moment when the request may leave; from then on its permit is spent."""
-        self.permit = await self._gate._pass()  # noqa: SLF001 - two halves of one thing
+        self.permit = await self._gate._pass(self._units)  # noqa: SLF001 - two halves of one thing
         self.sent_at, self._sent = self._gate._clock.now(), anyio.current_time()  # noqa: SLF001
         self.leave()
 

@@ -14,59 +14,48 @@ twice or caught up. The month's unit is taken in the same transaction as the slo
 
 import hmac
 import json
-import os
 import secrets
 import sqlite3
-import threading
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
-from pathlib import Path
+from functools import partial
+from itertools import groupby
 from typing import Final, Literal, NamedTuple
 
 from filelock import BaseFileLock, Timeout
 
-from kvk_enrich.clock import Clock, month_of
-from kvk_enrich.errors import ConfigError, StateInUse, StateTooNew, StorageError
+from kvk_enrich.clock import Clock
+from kvk_enrich.errors import ConfigError
 from kvk_enrich.model import Answer, Attempt, Found, NotFound, Permit, Secret, Status
+from kvk_enrich.state import ledger, pace, schema
+from kvk_enrich.state.connection import BUSY_SECONDS, Connection, storage_errors
 from kvk_enrich.state.home import Home, lock_file
+from kvk_enrich.state.ledger import Account, MonthUse, Period, Refusal
+from kvk_enrich.state.pace import HEADROOM, LEAD_NS
 
-SCHEMA_VERSION: Final = 1
+__all__ = [
+    "CHECK",
+    "HEADROOM",
+    "LEAD_NS",
+    "Account",
+    "Claims",
+    "Journal",
+    "Lease",
+    "MonthUse",
+    "RunLine",
+    "Settlement",
+    "StoredAnswer",
+    "Tries",
+    "open_journal",
+]
+
 CHECK: Final = "check"
 """The job of a run that only looks whether the register answers."""
-_BUSY_SECONDS: Final = 30
-_SECOND_NS: Final = 1_000_000_000
-_FARTHEST_NS: Final = 3600 * _SECOND_NS
-"""No live runs book slots an hour ahead: the clock started anew on a machine whose boots have no id."""
-
-LEAD_NS: Final = 20_000_000
-"""A slot lies at least so far ahead: what a lease may take to come back on a busy machine."""
 
 _CONTINUED_WITHIN: Final = timedelta(hours=12)
-
-HEADROOM: Final = 0.02
-"""
-Share by which slots lie further apart than the limit asks.
-
-101 sends span 1.02 s, so the limit holds at the server as long as calls arrive within 20 ms of
-each other's schedule: 5 ms are allowed to the sender (fetch/gate.py), the rest is the network's
-and the server's. It costs two calls a second: a month's 300,000 take 51 minutes instead of 50.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One key of one register, as the journal knows it."""
-
-    id: int
-    register: str
-    name: str
-    requests_per_second: int
-    calls_per_month: int
-    micro_eur: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +63,16 @@ class Lease:
     """Permits handed out; *refused* says why there are fewer than asked for (a reason code)."""
 
     permits: tuple[Permit, ...]
-    refused: Literal["run_ceiling", "month_ceiling"] | None = None
+    refused: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How one call went. *answer* is None when it gave none to keep: the money is spent all the same."""
+    """
+    How a call went for one number. *answer* is None when it gave none to keep: the money is spent all the same.
+
+    A call for several numbers has one for each, one after the other, with the same attempt.
+    """
 
     attempt: Attempt
     product: str
@@ -111,16 +104,6 @@ class StoredAnswer(NamedTuple):
     body: bytes
 
 
-class MonthUse(NamedTuple):
-    """One line of the ledger."""
-
-    register: str
-    account: str
-    month: str
-    calls: int
-    micro_eur: int
-
-
 class Tries(NamedTuple):
     """The vain attempts at one number."""
 
@@ -143,54 +126,6 @@ class RunLine(NamedTuple):
     record: dict[str, object] | None
 
 
-class _Connection:
-    """
-    One connection to the file, used by one thread at a time.
-
-    A commit is written but not synced (it survives kill -9): so nobody who holds the lock waits for
-    the disk. What must survive a power cut as well is synced afterwards, outside all locks.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        with _storage_errors(path):
-            self._sql = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            self._sql.execute("PRAGMA synchronous = NORMAL")
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _storage_errors(self._path):
-            self._sql.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._sql
-            except BaseException:
-                self._sql.execute("ROLLBACK")
-                raise
-            self._sql.execute("COMMIT")
-
-    def rows(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[object, ...]]:
-        with self._lock, _storage_errors(self._path):
-            return self._sql.execute(sql, parameters).fetchall()
-
-    def sync(self) -> None:
-        """
-        Return when all that was committed is on disk.
-
-        The write-ahead log is synced through a descriptor of our own; SQLite keeps its locks on the
-        other two files. What a checkpoint has moved out of the log SQLite has synced itself.
-        """
-        with _storage_errors(self._path):
-            log = os.open(f"{self._path}-wal", os.O_RDONLY)
-            try:
-                os.fsync(log)
-            finally:
-                os.close(log)
-
-    def close(self) -> None:
-        self._sql.close()
-
-
 class Journal:
     """The open journal of one home. Use :func:`open_journal`."""
 
@@ -198,8 +133,8 @@ class Journal:
         """Open the connections; the file is there and checked."""
         self._home = home
         self._clock = clock
-        self._now = _Connection(home.journal)
-        self._answers = _Connection(home.journal)
+        self._now = Connection(home.journal)
+        self._answers = Connection(home.journal)
         self._run_locks: dict[str, BaseFileLock] = {}
 
     def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
@@ -228,8 +163,10 @@ class Journal:
         name: str,
         key: Secret,
         *,
-        requests_per_second: int,
-        calls_per_month: int,
+        requests_per_second: float,
+        allowance: int = 0,
+        calls_per_month: int = 0,
+        period: Period = "month",
         micro_eur: int,
     ) -> Account:
         """
@@ -237,9 +174,19 @@ class Journal:
 
         An empty *key* (a run that makes no call) leaves the account as it is known.
 
+        Args:
+            register: Whose key it is.
+            name: What people call it.
+            key: The key itself; only a mark of it is kept.
+            requests_per_second: The pace.
+            allowance: Units that may be used in a *period*.
+            calls_per_month: The allowance of a register that counts calls, by the month.
+            period: What the allowance is for.
+            micro_eur: Price of a unit.
+
         Raises:
             ConfigError: the same key is already entered under another name: two accounts would
-                each use the whole pace and the whole month of one key.
+                each use the whole pace and the whole allowance of one key.
         """
         mark = hmac.digest(self.id.encode(), key.reveal().encode(), "sha256").hex()[:16]
         fingerprint = mark if key.reveal() else ""
@@ -253,97 +200,89 @@ class Journal:
                     f"account: this key is already known as account {other[0]!r}; use that name, or another key"
                 )
             sql.execute(
-                "INSERT INTO account (register, name, fingerprint) VALUES (?, ?, ?)"
-                " ON CONFLICT (register, name) DO UPDATE SET fingerprint = excluded.fingerprint"
-                " WHERE excluded.fingerprint <> ''",
-                (register, name, fingerprint),
+                "INSERT INTO account (register, name, fingerprint, period) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (register, name) DO UPDATE SET period = excluded.period,"
+                " fingerprint = iif(excluded.fingerprint = '', fingerprint, excluded.fingerprint)",
+                (register, name, fingerprint, period),
             )
             (ident,) = sql.execute(
                 "SELECT id FROM account WHERE register = ? AND name = ?", (register, name)
             ).fetchone()
-        return Account(ident, register, name, requests_per_second, calls_per_month, micro_eur)
+        return Account(ident, register, name, requests_per_second, allowance or calls_per_month, micro_eur, period)
 
-    def used(self, register: str, name: str, month: str) -> int:
-        """Return the calls of an account that count against *month*: permits taken and not given back."""
+    def used(self, register: str, name: str, period: str) -> int:
+        """
+        Return the units of an account that count against *period* (``2026-11``, ``2026-11-22``).
+
+        These are permits taken and not given back, or more where the register itself told more.
+        """
         rows = self._rows(
-            "SELECT l.calls FROM ledger l JOIN account a ON a.id = l.account"
-            " WHERE a.register = ? AND a.name = ? AND l.month = ?",
-            (register, name, month),
+            "SELECT l.units FROM ledger l JOIN account a ON a.id = l.account"
+            " WHERE a.register = ? AND a.name = ? AND l.period = ?",
+            (register, name, period),
         )
         return int(str(rows[0][0])) if rows else 0
 
     def ledger(self) -> list[MonthUse]:
-        """Return the use of every account in every month, newest month first; in this month also those unused."""
-        rows = self._rows(
-            """
-            SELECT a.register, a.name, l.month, l.calls, l.micro_eur FROM ledger l JOIN account a ON a.id = l.account
-            UNION ALL
-            SELECT a.register, a.name, :month, 0, 0 FROM account a
-            WHERE NOT EXISTS (SELECT 1 FROM ledger l WHERE l.account = a.id AND l.month = :month)
-            ORDER BY 3 DESC, 1, 2
-            """,
-            {"month": month_of(self._clock.now())},
-        )
-        return [MonthUse(*row) for row in rows]  # type: ignore[arg-type]
+        """Return the use of every account in every period, newest first; in the present one also those unused."""
+        with self._transaction() as sql:
+            return ledger.uses(sql, self._clock.now())
 
-    def lease(self, run: str, account: Account, wanted: int) -> Lease:
+    def lease(self, run: str, account: Account, wanted: int, units: int = 1) -> Lease:
         """
-        Take up to *wanted* permits for *run*: slots of the pace and units of the month, at once.
+        Take up to *wanted* permits of *units* each for *run*: slots of the pace and units of the allowance, at once.
 
-        Fewer come back when the run's ceiling or the month ends within them, none when it has
+        Fewer come back when the run's ceiling or the allowance ends within them, none when it has
         been reached. The first slot lies 20 ms ahead at least; after a boot the pace starts anew one
         second from now, as nothing is known of what was sent before.
         """
         with self._transaction() as sql:
-            month = month_of(self._clock.now())
-            ceiling, taken = sql.execute("SELECT ceiling, calls FROM run WHERE id = ?", (run,)).fetchone()
-            left_of_month = max(0, account.calls_per_month - _used(sql, account.id, month))
-            left_of_run = left_of_month if ceiling is None else max(0, ceiling - taken)
-            granted = min(wanted, left_of_month, left_of_run)
-            slots = self._take_slots(sql, account, granted)
+            period = account.period_of(self._clock.now())
+            left, ended_by = ledger.room(sql, run, account, period, units)
+            granted = min(wanted, left)
+            cost = units * account.micro_eur
             permits = tuple(
                 Permit(
                     sql.execute(
-                        "INSERT INTO call (run, account, month, micro_eur, slot_ns, state)"
-                        " VALUES (?, ?, ?, ?, ?, 'open')",
-                        (run, account.id, month, account.micro_eur, slot),
+                        "INSERT INTO call (run, account, period, units, micro_eur, slot_ns, state)"
+                        " VALUES (?, ?, ?, ?, ?, ?, 'open')",
+                        (run, account.id, period, units, cost, slot),
                     ).lastrowid
                     or 0,
                     slot,
                 )
-                for slot in slots
+                for slot in pace.take_slots(sql, account, granted, self._clock)
             )
-            _count(sql, run, account.id, month, granted, granted * account.micro_eur)
-        if granted == wanted:
-            return Lease(permits)
-        return Lease(permits, "run_ceiling" if left_of_run < left_of_month else "month_ceiling")
-
-    def _take_slots(self, sql: sqlite3.Connection, account: Account, count: int) -> list[int]:
-        boot_id, now = self._clock.boot_id(), self._clock.boot_ns()
-        known_boot, next_slot = sql.execute(
-            "SELECT boot_id, next_slot_ns FROM account WHERE id = ?", (account.id,)
-        ).fetchone()
-        same_boot = known_boot == boot_id and next_slot - now < _FARTHEST_NS
-        first = max(next_slot, now + LEAD_NS) if same_boot else now + (_SECOND_NS if known_boot else LEAD_NS)
-        step = round(_SECOND_NS * (1 + HEADROOM) / account.requests_per_second)
-        if count:
-            sql.execute(
-                "UPDATE account SET boot_id = ?, next_slot_ns = ? WHERE id = ?",
-                (boot_id, first + count * step, account.id),
-            )
-        return [first + place * step for place in range(count)]
+            ledger.enter(sql, run, account.id, period, calls=granted, units=granted * units, micro_eur=granted * cost)
+        return Lease(permits, ended_by if granted < wanted else None)
 
     def give_back(self, permits: Iterable[Permit]) -> None:
-        """Return permits that were surely not used: month and run get their units again."""
+        """Return permits that were surely not used: allowance and run get their units again."""
         with self._transaction() as sql:
             for permit in permits:
                 row = sql.execute(
-                    "DELETE FROM call WHERE id = ? AND state = 'open' RETURNING run, account, month, micro_eur",
+                    "DELETE FROM call WHERE id = ? AND state = 'open' RETURNING run, account, period, units, micro_eur",
                     (permit.id,),
                 ).fetchone()
                 if row is not None:
-                    run, account, month, micro_eur = row
-                    _count(sql, run, account, month, -1, -micro_eur)
+                    run, account, period, units, micro_eur = row
+                    ledger.enter(sql, run, account, period, calls=-1, units=-units, micro_eur=-micro_eur)
+
+    def correct(self, account: Account, left: int, at: datetime | None = None) -> None:
+        """
+        Heed a register that says how many units are *left*: from now on no more than that are.
+
+        It may know of less than the ledger, as others use the key too. Of more it is not believed: calls
+        under way are not in its count yet.
+
+        Args:
+            account: Whose units.
+            left: What the register says.
+            at: When the call was sent that brought this; now, if not given. At the turn of a month it says which.
+        """
+        period = account.period_of(at or self._clock.now())
+        with self._transaction() as sql:
+            ledger.correct(sql, account.id, period, max(0, account.allowance - left))
 
     def settle(self, run: str, account: Account, settlements: Sequence[Settlement]) -> None:
         """
@@ -352,14 +291,15 @@ class Journal:
         When this returns, the answers are on disk: only now do they count.
         """
         with self._answers.transaction() as sql:
-            for done in settlements:
-                attempt = done.attempt
+            for attempt, parts in groupby(settlements, key=lambda each: each.attempt):
+                done = tuple(parts)
+                vain = [each.number for each in done if each.answer is None]
                 sql.execute(
-                    "UPDATE call SET state = ?, number = ?, sent_at = ?, seconds = ?, http_status = ?, code = ?"
+                    "UPDATE call SET state = ?, vain = ?, sent_at = ?, seconds = ?, http_status = ?, code = ?"
                     " WHERE id = ?",
                     (
                         "failed" if attempt.code else "answered",
-                        done.number,
+                        json.dumps(vain) if vain else None,
                         _text(attempt.sent_at),
                         attempt.seconds,
                         attempt.http_status,
@@ -367,25 +307,9 @@ class Journal:
                         attempt.permit.id,
                     ),
                 )
-                if done.answer is not None:
-                    sql.execute(
-                        "INSERT INTO answer (run, register, product, kind, number, status, reason, fetched_at, body)"
-                        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                        (
-                            run,
-                            account.register,
-                            done.product,
-                            done.kind,
-                            done.number,
-                            *_fate(done.answer),
-                            _text(attempt.sent_at + timedelta(seconds=attempt.seconds)),
-                            zlib.compress(done.answer.body, 1),
-                        ),
-                    )
-                    sql.execute(
-                        "DELETE FROM claim WHERE register = ? AND product = ? AND number = ?",
-                        (account.register, done.product, done.number),
-                    )
+                for each in done:
+                    if each.answer is not None:
+                        _keep(sql, run, account, each, each.answer)
         self._answers.sync()
 
     # -- claims ---------------------------------------------------------------------------------
@@ -426,27 +350,37 @@ class Journal:
 
     # -- runs -----------------------------------------------------------------------------------
 
-    def begin(self, job: str, account: Account, *, ceiling: int | None, source: str) -> str:
+    def begin(
+        self,
+        job: str,
+        account: Account,
+        *,
+        ceiling: int | None,
+        ceiling_micro_eur: int | None = None,
+        source: str,
+    ) -> str:
         """
         Enter a run of *job* and return its id; it counts as alive while this process lives.
 
         Args:
             job: What was asked: the same for the same list and configuration.
-            account: Who pays.
-            ceiling: Calls this run may take at most; None for the month's allowance alone.
+            account: Who is paid. The run may use other accounts too.
+            ceiling: Calls this run may take at most of this account; None for its allowance alone. Where its calls
+                have a price, free ones (a search) and those to other accounts (VIES) do not count.
+            ceiling_micro_eur: Money this run may take at most, of all accounts; None for any.
             source: The list, as people know it.
         """
         now = self._clock.now()
         run = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         lock = lock_file(self._home.locks / run)
-        with _storage_errors(self._home.journal):
+        with storage_errors(self._home.journal):
             lock.acquire(timeout=0)
         self._run_locks[run] = lock
         with self._transaction() as sql:
             sql.execute(
-                "INSERT INTO run (id, job, account, ceiling, state, started_at, input)"
-                " VALUES (?, ?, ?, ?, 'running', ?, ?)",
-                (run, job, account.id, ceiling, _text(now), source),
+                "INSERT INTO run (id, job, account, price, ceiling, ceiling_micro_eur, state, started_at, input)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'running', ?, ?)",
+                (run, job, account.id, account.micro_eur, ceiling, ceiling_micro_eur, _text(now), source),
             )
         return run
 
@@ -478,12 +412,16 @@ class Journal:
         return doubtful
 
     def doubtful(self, account: Account) -> int:
-        """Return how many calls are in doubt of the runs that died since a run of *account* last came to its end."""
+        """
+        Return how many calls are in doubt of the runs that died since a run of *account* last came to its end.
+
+        Free calls of a run that pays for others cost nothing, and are in no doubt that matters.
+        """
         rows = self._rows(
-            """
+            f"""
             SELECT count(*) FROM call JOIN run ON run.id = call.run
-            WHERE call.state = 'in_doubt' AND run.state = 'died' AND run.account = :account AND run.started_at >
-                coalesce((
+            WHERE {ledger.COUNTED} AND call.state = 'in_doubt' AND run.state = 'died' AND run.account = :account
+                AND run.started_at > coalesce((
                     SELECT max(started_at) FROM run
                     WHERE account = :account AND finished_at IS NOT NULL AND job <> :check
                 ), '')
@@ -493,13 +431,7 @@ class Journal:
         return int(str(rows[0][0]))
 
     def _is_dead(self, run: str) -> bool:
-        lock = lock_file(self._home.locks / run)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return False
-        lock.release()
-        return True
+        return not _is_in_use(self._home, run)
 
     def _release(self, run: str) -> None:
         lock = self._run_locks.pop(run, None)
@@ -508,9 +440,9 @@ class Journal:
             lock.release()
 
     def tries(self, run: str) -> list[Tries]:
-        """Return, for each number that a call of *run* failed for, how often it was tried and when last."""
+        """Return, for each number that a call of *run* brought no answer for, how often it was tried and when last."""
         rows = self._rows(
-            "SELECT number, count(*), max(sent_at) FROM call WHERE run = ? AND state = 'failed' GROUP BY number", (run,)
+            "SELECT value, count(*), max(sent_at) FROM call, json_each(call.vain) WHERE run = ? GROUP BY value", (run,)
         )
         return [Tries(str(number), int(str(count)), _moment(str(last))) for number, count, last in rows]
 
@@ -538,8 +470,7 @@ class Journal:
     def runs(self, run: str | None = None) -> list[RunLine]:
         """Return all runs, or the one named, newest first."""
         rows = self._rows(
-            "SELECT id, state, started_at, finished_at, input, calls,"
-            " (SELECT coalesce(sum(micro_eur), 0) FROM call WHERE call.run = run.id),"
+            "SELECT id, state, started_at, finished_at, input, calls, micro_eur,"
             " (SELECT count(*) FROM call WHERE call.run = run.id AND call.state = 'in_doubt'), record"
             " FROM run WHERE ?1 IS NULL OR id = ?1 ORDER BY started_at DESC",
             (run,),
@@ -565,7 +496,7 @@ class Journal:
             " FROM answer WHERE seq > ? ORDER BY seq LIMIT ?",
             (after, most),
         )
-        with _storage_errors(self._home.journal):
+        with storage_errors(self._home.journal):
             return [
                 StoredAnswer(*row[:8], _moment(str(row[8])), zlib.decompress(row[9]))  # type: ignore[arg-type, call-arg]
                 for row in rows
@@ -589,56 +520,49 @@ def open_journal(home: Home, clock: Clock) -> Journal:
 
     Raises:
         StateTooNew: it was made by a newer version of this program.
+        StateInUse: it was made by an older one, and a run of that is under way.
         StorageError: it cannot be opened, or is no journal.
     """
-    with _storage_errors(home.journal):
+    with storage_errors(home.journal):
         home.journal.touch(mode=0o600)
-        connection = sqlite3.connect(home.journal, timeout=_BUSY_SECONDS, isolation_level=None)
+        connection = sqlite3.connect(home.journal, timeout=BUSY_SECONDS, isolation_level=None)
         with closing(connection):
             connection.execute("PRAGMA journal_mode = WAL")
-            _ensure_schema(connection)
+            schema.ensure(connection, partial(_is_in_use, home))
     return Journal(home, clock)
 
 
-def _ensure_schema(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > SCHEMA_VERSION:
-        raise StateTooNew(
-            f"the journal was made by a newer kvk-enrich (format {version}, this one knows {SCHEMA_VERSION}): update it"
-        )
-    if version == 0:
-        if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
-            raise StorageError("the journal is a database of another program; name another home with --home")
-        for statement in _statements():
-            connection.execute(statement)
-        connection.execute("INSERT INTO meta VALUES ('id', ?)", (secrets.token_hex(16),))
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    connection.execute("COMMIT")
+def _is_in_use(home: Home, run: str) -> bool:
+    """Say whether the process of *run* lives."""
+    lock = lock_file(home.locks / run)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
 
 
-def _statements() -> Iterator[str]:
-    """Yield the statements of schema.sql one by one: executescript would commit the transaction."""
-    pending = ""
-    for line in (files(__package__) / "schema.sql").read_text(encoding="utf-8").splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            yield pending
-            pending = ""
-
-
-def _used(sql: sqlite3.Connection, account: int, month: str) -> int:
-    rows = sql.execute("SELECT calls FROM ledger WHERE account = ? AND month = ?", (account, month)).fetchall()
-    return int(rows[0][0]) if rows else 0
-
-
-def _count(sql: sqlite3.Connection, run: str, account: int, month: str, calls: int, micro_eur: int) -> None:
+def _keep(sql: sqlite3.Connection, run: str, account: Account, done: Settlement, answer: Answer) -> None:
+    received_at = done.attempt.sent_at + timedelta(seconds=done.attempt.seconds)
     sql.execute(
-        "INSERT INTO ledger VALUES (?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, micro_eur = micro_eur + excluded.micro_eur",
-        (account, month, calls, micro_eur),
+        "INSERT INTO answer (run, register, product, kind, number, status, reason, fetched_at, body)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            run,
+            account.register,
+            done.product,
+            done.kind,
+            done.number,
+            *_fate(answer),
+            _text(received_at),
+            zlib.compress(answer.body, 1),
+        ),
     )
-    sql.execute("UPDATE run SET calls = calls + ? WHERE id = ?", (calls, run))
+    sql.execute(
+        "DELETE FROM claim WHERE register = ? AND product = ? AND number = ?",
+        (account.register, done.product, done.number),
+    )
 
 
 def _bury(sql: sqlite3.Connection, run: str, state: str) -> int:
@@ -662,20 +586,3 @@ def _text(moment: datetime) -> str:
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
-
-
-@contextmanager
-def _storage_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            raise StateInUse(f"the journal {path} is held by another program; try again later") from error
-        raise StorageError(f"the journal {path} cannot be used: {error}") from error
-    except (sqlite3.Error, zlib.error) as error:
-        raise StorageError(
-            f"the journal {path} cannot be used: {error}. Restore it from a backup, or move it away:"
-            " the cache keeps what was answered, but not what was spent this month"
-        ) from error
-    except OSError as error:
-        raise StorageError(f"the journal {path} cannot be used: {error.strerror}") from error

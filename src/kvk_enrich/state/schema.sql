@@ -14,24 +14,31 @@ CREATE TABLE account (
     fingerprint  TEXT NOT NULL,           -- keyed hash: tells keys apart, gives none away
     boot_id      TEXT NOT NULL DEFAULT '',
     next_slot_ns INTEGER NOT NULL DEFAULT 0,
+    period       TEXT NOT NULL DEFAULT 'month',  -- what its allowance is for: month or day
     UNIQUE (register, name)
 ) STRICT;
 
--- What an account has used per calendar month (Europe/Amsterdam): permits taken and not given back.
+-- What an account has used per month or day (Europe/Amsterdam): permits taken and not given back,
+-- in units of the register: calls, or tokens. Never less than the register itself told.
 CREATE TABLE ledger (
     account   INTEGER NOT NULL REFERENCES account,
-    month     TEXT NOT NULL,
-    calls     INTEGER NOT NULL,
-    micro_eur INTEGER NOT NULL,
-    PRIMARY KEY (account, month)
+    period    TEXT NOT NULL,              -- '2026-11' or '2026-11-22'
+    units     INTEGER NOT NULL,
+    told      INTEGER NOT NULL DEFAULT 0, -- units used by the register's own count, where it gives one
+    micro_eur INTEGER NOT NULL,           -- what we spent: units that others used of the key have no price here
+    PRIMARY KEY (account, period)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE run (
     id          TEXT PRIMARY KEY,
     job         TEXT NOT NULL,            -- what was asked: hash of input and configuration
-    account     INTEGER NOT NULL REFERENCES account,
-    ceiling     INTEGER,                  -- calls this run may take; NULL: the month's
+    account     INTEGER NOT NULL REFERENCES account,  -- who is paid
+    price       INTEGER NOT NULL DEFAULT 0,           -- micro-euro per unit of that account
+    ceiling     INTEGER,                  -- calls this run may take; NULL: what the account allows
+    ceiling_micro_eur INTEGER,            -- money this run may take; NULL: any
     calls       INTEGER NOT NULL DEFAULT 0,
+    counted     INTEGER NOT NULL DEFAULT 0,           -- those that count against the ceiling
+    micro_eur   INTEGER NOT NULL DEFAULT 0,
     state       TEXT NOT NULL,            -- running, complete, partial, stopped, died
     started_at  TEXT NOT NULL,
     finished_at TEXT,
@@ -45,11 +52,12 @@ CREATE TABLE call (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     run         TEXT NOT NULL REFERENCES run,
     account     INTEGER NOT NULL REFERENCES account,
-    month       TEXT NOT NULL,
+    period      TEXT NOT NULL,
+    units       INTEGER NOT NULL DEFAULT 1,
     micro_eur   INTEGER NOT NULL,
     slot_ns     INTEGER NOT NULL,
     state       TEXT NOT NULL,            -- open, answered, failed, in_doubt
-    number      TEXT,
+    vain        TEXT,                     -- the numbers it brought no answer for, JSON
     sent_at     TEXT,
     seconds     REAL,
     http_status INTEGER,

@@ -1,0 +1,147 @@
+"""
+Accounts and what they have used: the part of a lease that is about money.
+
+A register counts in units of its own: a call of KVK is one, a batch of kvkbase as many tokens as
+its numbers cost. The functions work within a transaction of the journal.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, NamedTuple
+
+from kvk_enrich.clock import AMSTERDAM
+
+Period = Literal["month", "day"]
+Refusal = Literal["run_ceiling", "month_ceiling", "day_ceiling"]
+
+_LABELS: Final[dict[Period, str]] = {"month": "%Y-%m", "day": "%Y-%m-%d"}
+_SPENT: Final[dict[Period, Refusal]] = {"month": "month_ceiling", "day": "day_ceiling"}
+
+COUNTED: Final = "call.account = run.account AND (call.micro_eur > 0 OR run.price = 0)"
+"""Whether a call counts against the run's ceiling of calls: those to who is paid, but the free ones among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """
+    One key of one register, as the journal knows it.
+
+    Args:
+        id: Its line in the journal.
+        register: Whose key it is.
+        name: What people call it.
+        requests_per_second: The pace; 300 a minute are 5, 10 a minute a sixth.
+        allowance: Units that may be used in a *period*.
+        micro_eur: Price of a unit. A free product of a paid account has the same account at 0:
+            ``dataclasses.replace(account, micro_eur=0)`` shares its pace and allowance.
+        period: What the allowance is for, in Amsterdam's time.
+    """
+
+    id: int
+    register: str
+    name: str
+    requests_per_second: float
+    allowance: int
+    micro_eur: int
+    period: Period = "month"
+
+    def period_of(self, moment: datetime) -> str:
+        """Return the period that *moment* falls in."""
+        return label(self.period, moment)
+
+
+class MonthUse(NamedTuple):
+    """One line of the ledger: what an account used in a period."""
+
+    register: str
+    account: str
+    period: str
+    units: int
+    micro_eur: int
+
+    @property
+    def month(self) -> str:
+        """The period, where it is a month."""
+        return self.period
+
+    @property
+    def calls(self) -> int:
+        """The units, where each is a call."""
+        return self.units
+
+
+class Room(NamedTuple):
+    """How many permits may be taken, and what ends them."""
+
+    permits: int
+    ended_by: Refusal
+
+
+def label(period: Period, moment: datetime) -> str:
+    """Return the month (``2026-11``) or day (``2026-11-22``) that *moment* falls in, in Amsterdam."""
+    return moment.astimezone(AMSTERDAM).strftime(_LABELS[period])
+
+
+def used(sql: sqlite3.Connection, account: int, period: str) -> int:
+    """Return the units that count against *period*."""
+    rows = sql.execute("SELECT units FROM ledger WHERE account = ? AND period = ?", (account, period)).fetchall()
+    return int(rows[0][0]) if rows else 0
+
+
+def uses(sql: sqlite3.Connection, now: datetime) -> list[MonthUse]:
+    """Return the use of every account in every period, newest first; in the present one also those unused."""
+    rows = sql.execute(
+        """
+        WITH present AS (SELECT *, iif(period = 'day', :day, :month) AS label FROM account)
+        SELECT a.register, a.name, l.period, l.units, l.micro_eur FROM ledger l JOIN account a ON a.id = l.account
+        UNION ALL
+        SELECT register, name, label, 0, 0 FROM present
+        WHERE NOT EXISTS (SELECT 1 FROM ledger l WHERE l.account = present.id AND l.period = label)
+        ORDER BY 3 DESC, 1, 2
+        """,
+        {"month": label("month", now), "day": label("day", now)},
+    )
+    return [MonthUse(*row) for row in rows]
+
+
+def room(sql: sqlite3.Connection, run: str, account: Account, period: str, units: int) -> Room:
+    """Return how many permits of *units* each the account's allowance and the run's ceilings leave."""
+    cost = units * account.micro_eur
+    is_counted, ceiling, counted, ceiling_micro_eur, spent = sql.execute(
+        "SELECT account = ? AND (? > 0 OR price = 0), ceiling, counted, ceiling_micro_eur, micro_eur"
+        " FROM run WHERE id = ?",
+        (account.id, cost, run),
+    ).fetchone()
+    left = max(0, account.allowance - used(sql, account.id, period)) // units
+    of_run = left
+    if ceiling is not None and is_counted:
+        of_run = min(of_run, max(0, ceiling - counted))
+    if ceiling_micro_eur is not None and cost:
+        of_run = min(of_run, max(0, ceiling_micro_eur - spent) // cost)
+    return Room(of_run, "run_ceiling" if of_run < left else _SPENT[account.period])
+
+
+def enter(
+    sql: sqlite3.Connection, run: str, account: int, period: str, *, calls: int, units: int, micro_eur: int
+) -> None:
+    """Add calls that were taken to ledger and run; negative ones were given back."""
+    sql.execute(
+        "INSERT INTO ledger (account, period, units, micro_eur) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
+        " SET units = max(told, units + excluded.units), micro_eur = micro_eur + excluded.micro_eur",
+        (account, period, units, micro_eur),
+    )
+    sql.execute(
+        "UPDATE run SET calls = calls + :calls, micro_eur = micro_eur + :micro_eur,"
+        " counted = counted + iif(account = :account AND (:micro_eur <> 0 OR price = 0), :calls, 0) WHERE id = :run",
+        {"calls": calls, "micro_eur": micro_eur, "account": account, "run": run},
+    )
+
+
+def correct(sql: sqlite3.Connection, account: int, period: str, told: int) -> None:
+    """Enter that the register counts *told* units in *period*: no less than that is used, whatever is given back."""
+    sql.execute(
+        "INSERT INTO ledger (account, period, units, told, micro_eur) VALUES (:account, :period, :told, :told, 0)"
+        " ON CONFLICT DO UPDATE SET told = max(told, :told), units = max(units, :told)",
+        {"account": account, "period": period, "told": told},
+    )

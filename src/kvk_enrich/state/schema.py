@@ -1,0 +1,85 @@
+"""The tables of the journal, and how those of older versions become the present ones."""
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from typing import Final
+
+from kvk_enrich.errors import StateInUse, StateTooNew, StorageError
+
+VERSION: Final = 2
+
+_MIGRATIONS: Final[dict[int, tuple[str, ...]]] = {
+    # Registers that count by the day, or in tokens; ceilings in money; calls for many numbers.
+    1: (
+        "ALTER TABLE account ADD COLUMN period TEXT NOT NULL DEFAULT 'month'",
+        "ALTER TABLE ledger RENAME COLUMN month TO period",
+        "ALTER TABLE ledger RENAME COLUMN calls TO units",
+        "ALTER TABLE ledger ADD COLUMN told INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE call RENAME COLUMN month TO period",
+        "ALTER TABLE call RENAME COLUMN number TO vain",
+        "ALTER TABLE call ADD COLUMN units INTEGER NOT NULL DEFAULT 1",
+        "UPDATE call SET vain = iif(state = 'failed', json_array(vain), NULL) WHERE vain IS NOT NULL",
+        "ALTER TABLE run ADD COLUMN price INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE run ADD COLUMN ceiling_micro_eur INTEGER",
+        "ALTER TABLE run ADD COLUMN counted INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE run ADD COLUMN micro_eur INTEGER NOT NULL DEFAULT 0",
+        """
+        UPDATE run SET counted = calls, micro_eur = spent, price = priciest
+        FROM (SELECT run, sum(micro_eur) AS spent, max(micro_eur) AS priciest FROM call GROUP BY run) AS paid
+        WHERE run.id = paid.run
+        """,
+    ),
+}
+"""Version to the statements that lead to the next one."""
+
+
+def ensure(connection: sqlite3.Connection, is_in_use: Callable[[str], bool]) -> None:
+    """
+    Make the tables, or bring them to the present version, in one transaction.
+
+    Args:
+        connection: To the file.
+        is_in_use: Says whether the process of a run lives.
+
+    Raises:
+        StateTooNew: the file was made by a newer version of this program.
+        StateInUse: a run of an older version is under way: it could not go on after the change.
+        StorageError: the file is a database of another program.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise StateTooNew(
+            f"the journal was made by a newer kvk-enrich (format {version}, this one knows {VERSION}): update it"
+        )
+    if version == 0:
+        _create(connection)
+    elif version < VERSION:
+        runs = connection.execute("SELECT id FROM run WHERE state = 'running'").fetchall()
+        if any(is_in_use(run) for (run,) in runs):
+            raise StateInUse("a run of an older kvk-enrich is under way; try again when it has finished")
+        for step in range(version, VERSION):
+            for statement in _MIGRATIONS[step]:
+                connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
+        raise StorageError("the journal is a database of another program; name another home with --home")
+    for statement in _statements():
+        connection.execute(statement)
+    connection.execute("INSERT INTO meta VALUES ('id', ?)", (secrets.token_hex(16),))
+
+
+def _statements() -> Iterator[str]:
+    """Yield the statements of schema.sql one by one: executescript would commit the transaction."""
+    pending = ""
+    for line in (files(__package__) / "schema.sql").read_text(encoding="utf-8").splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
