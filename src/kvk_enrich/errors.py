@@ -14,6 +14,7 @@ The errors of kvk-enrich, named after what happens next.
         |-- NotSent              the request surely did not leave: nothing is owed, ask again
         |-- Transient            may be different in a moment: try again, within the retry budget
         |-- Unusable             this answer is no answer: the item fails, the run goes on
+        |-- Blocked              6  this register shuts us out: it is asked no more in this run, others are
         |-- AllowanceSpent       4  the register counts more than we do: nothing is left, the run stops
         `-- AccessRefused        5  key or TLS refused: asking on makes it worse, the run stops
 
@@ -101,16 +102,28 @@ class NotSent(RegisterError):
 
 
 class Transient(RegisterError):
-    """Worth another attempt. *retry_after* is the register's own wish in seconds, if it gave one."""
+    """
+    Worth another attempt.
 
-    def __init__(self, reason: str, detail: str = "", *, retry_after: float | None = None) -> None:
-        """Keep the register's wish beside reason and detail."""
+    *retry_after* is the register's own wish in seconds, if it gave one. *part* is what of the
+    register is in trouble, such as a member state behind VIES; None: all of it, as far as we know.
+    """
+
+    def __init__(
+        self, reason: str, detail: str = "", *, retry_after: float | None = None, part: str | None = None
+    ) -> None:
+        """Keep the register's wish and the part beside reason and detail."""
         super().__init__(reason, detail)
         self.retry_after = retry_after
+        self.part = part
 
 
 class Unusable(RegisterError):
     """An answer that says nothing about the number: the item fails, others are not affected."""
+
+
+class Blocked(RegisterError):
+    """The register has shut out this address or this requester; asking on makes it worse."""
 
 
 class AllowanceSpent(RegisterError):
