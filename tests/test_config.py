@@ -17,6 +17,8 @@ from kvk_enrich.model import Kind
 
 TODAY = date(2026, 11, 21)
 KEY = {"KVK_API_KEY": "canary-key"}
+KVKBASE = {"KVKBASE_API_KEY": "canary-token"}
+KVK_PRODUCTS = "basisprofiel, vestigingen, vestigingsprofiel, naamgeving, vat, none"
 
 
 @pytest.fixture
@@ -67,7 +69,8 @@ def test_defaults_are_those_of_the_contract(job, folder):
     """With a key and nothing else, KVK is asked at its own limits and prices."""
     made = job()
     assert (made.input, made.output) == (Path("list.csv"), Path("list.enriched.parquet"))
-    assert (made.column, made.kind, made.encoding, made.delimiter) == (None, None, "utf-8", None)
+    assert (made.columns, made.country_column, made.kind, made.strict) == ((), None, None, False)
+    assert (made.encoding, made.delimiter, made.products, made.geo_data) == ("utf-8", None, ("basisprofiel",), False)
     assert (made.max_calls, made.max_age_found, made.max_age_not_found) == (
         None,
         timedelta(days=30),
@@ -75,7 +78,7 @@ def test_defaults_are_those_of_the_contract(job, folder):
     )
     register = made.source
     assert (register.name, register.base_url, register.account) == ("kvk", "https://api.kvk.nl/api", "default")
-    assert (register.requests_per_second, register.calls_per_month) == (100, 300_000)
+    assert (register.requests_per_second, register.allowance, register.period) == (100, 300_000, "month")
     assert (register.price_eur, register.monthly_fee_eur) == (Decimal("0.02"), Decimal("6.40"))
     assert register.api_key.reveal() == "canary-key"
 
@@ -119,10 +122,13 @@ def test_every_flag_reaches_the_job(job, folder):
     """What is asked for is what is done."""
     made = job(
         output="out.csv",
-        column="KVK-nummer",
+        column=["KVK-nummer", "btw-id"],
+        country_column="Land",
         kind="kvk",
+        strict=True,
         source="practice",
-        products="basisprofiel",
+        products="vestigingen,basisprofiel",
+        geo_data=True,
         max_calls=10,
         max_age="12h",
         refresh=True,
@@ -132,8 +138,10 @@ def test_every_flag_reaches_the_job(job, folder):
         yes=True,
         home=str(folder / "state"),
     )
-    assert (made.output, made.column, made.kind) == (Path("out.csv"), "KVK-nummer", Kind.KVK)
-    assert (made.source.name, made.products) == ("practice", ("basisprofiel",))
+    assert (made.output, made.kind, made.strict) == (Path("out.csv"), Kind.KVK, True)
+    assert (made.columns, made.country_column) == (("KVK-nummer", "btw-id"), "Land")
+    assert (made.source.name, made.geo_data) == ("practice", True)
+    assert made.products == ("basisprofiel", "vestigingen")
     assert (made.max_calls, made.max_age_found, made.refresh) == (10, timedelta(hours=12), True)
     assert (made.only_missing, made.sample, made.max_runtime) == ("naam", 5, timedelta(minutes=90))
     assert (made.yes, made.home) == (True, folder / "state")
@@ -206,19 +214,67 @@ def test_values_of_variables_are_text(job):
         ('[source.kvk]\napi_key = "x"', "source.kvk.api_key: keys are never in the file; set KVK_API_KEY instead"),
         ('source = "kvk"', "source: must be a section of its own, not a value, got 'kvk'"),
         ("[sources.kvk]", "sources: is no key; did you mean source?"),
-        ("[source.kvkbase]", "source.kvkbase: comes in a later version; take it out"),
+        (
+            '[source.kvkbase]\napi_key = "x"',
+            "source.kvkbase.api_key: keys are never in the file; set KVKBASE_API_KEY instead",
+        ),
+        ('[source.vies]\napi_key = "x"', "source.vies.api_key: VIES needs no key; take it out"),
+        ("[source.kvkbase]\nworkers = 0", "source.kvkbase.workers: must be at least 1, got 0"),
+        ("[source.vies]\nworkers = 9", "source.vies.workers: must be at most 8, got 9"),
+        ("[source.vies]\nper_state = 3", "source.vies.per_state: must be at most 2, got 3"),
+        ("[source.vies]\nrequests_per_second = 0", "source.vies.requests_per_second: must be at least 0.01, got 0"),
+        ('[source.vies]\ndialect = "soap"', "source.vies.dialect: must be 'post' or 'get', got 'soap'"),
+        (
+            '[source.vies]\nrequester = "123456789B01"',
+            "source.vies.requester: must be your own VAT number, such as NL123456789B01, got '123456789B01'",
+        ),
+        ("[output]\nreport = false", "output.report: comes in a later version; take it out"),
         ("[run]\nmax_eur = 3", "run.max_eur: is no key; did you mean budget.max_eur?"),
         ("[run]\nxyzzy = 3", "run.xyzzy: is no key"),
         ('[run]\nrefresh = "perhaps"', "run.refresh: must be true or false, got 'perhaps'"),
         ("[run]\nproducts = []", "run.products: must not be empty, got []"),
         ("[run]\nproducts = 3", "run.products: must be a list, got 3"),
         (
-            '[run]\nproducts = ["vestigingen"]',
-            "run.products.0: 'vestigingen' comes in a later version; this one knows basisprofiel",
+            '[run]\nproducts = ["vestiging"]',
+            f"run.products.0: must be one of lookup, {KVK_PRODUCTS}, got 'vestiging'; did you mean vestigingen?",
         ),
-        ('[input]\nkind = "vat"', "input.kind: 'vat' comes in a later version; this one knows auto, kvk"),
-        ("[input]\ncolumn = 3", "input.column: must be text in quotes, got 3"),
+        ('[run]\nproducts = ["lookup"]', f"run.products: kvk has no 'lookup'; it has {KVK_PRODUCTS}"),
+        (
+            '[run]\nsource = "kvkbase"\nproducts = ["naamgeving"]',
+            "run.products: kvkbase has no 'naamgeving'; it has lookup, basisprofiel, vestigingen, vat",
+        ),
+        (
+            '[run]\nsource = "kvkbase"\nproducts = ["none"]',
+            "run.products: kvkbase has no 'none'; it has lookup, basisprofiel, vestigingen, vat",
+        ),
+        (
+            '[run]\nproducts = ["vat"]',
+            "run.products: vat needs basisprofiel, which tells the RSIN that a VAT number is made of; add it",
+        ),
+        (
+            '[run]\nsource = "kvkbase"\nproducts = ["basisprofiel", "lookup"]',
+            "run.products: basisprofiel tells all that lookup does, and both would be paid; leave lookup out",
+        ),
+        (
+            '[run]\nproducts = ["none", "vat"]',
+            "run.products: none stands alone: it buys nothing, got none, vat",
+        ),
+        (
+            '[input]\nkind = "btw"',
+            "input.kind: must be one of auto, kvk, vat, rsin, branch, got 'btw'",
+        ),
+        (
+            "[input]\ncolumn = 3",
+            "input.column: must be a column's name in quotes, or a list of up to 3, got 3",
+        ),
         ('[input]\ncolumn = ""', "input.column: must not be empty, got ''"),
+        ("[input]\ncolumn = []", "input.column: must not be empty, got []"),
+        (
+            '[input]\ncolumn = ["a", "b", "c", "d"]',
+            "input.column: must name at most 3, got ['a', 'b', 'c', 'd']",
+        ),
+        ('[input]\ncolumn = ["a", 3]', "input.column.1: must be text in quotes, got 3"),
+        ('[input]\nstrict = "perhaps"', "input.strict: must be true or false, got 'perhaps'"),
         (
             '[input]\nencoding = "ebcdic"',
             (
@@ -264,12 +320,12 @@ def test_a_problem_is_told_with_its_key_path(problems, toml, sentence):
         ({"sample": 0}, "run.sample: must be at least 1, got 0"),
         ({"max_runtime": "0s"}, "run.max_runtime: must be more than 0, got '0s'"),
         (
-            {"source": "kvkbase"},
-            "run.source: 'kvkbase' comes in a later version; this one knows kvk, kvk-test, practice",
+            {"source": "vies"},
+            "run.source: must be one of kvk, kvk-test, kvkbase, practice, got 'vies'",
         ),
         (
             {"source": "practise"},
-            "run.source: must be one of kvk, kvk-test, practice, got 'practise'; did you mean practice?",
+            "run.source: must be one of kvk, kvk-test, kvkbase, practice, got 'practise'; did you mean practice?",
         ),
         ({"max_euro": 3}, "max_euro: is no flag; did you mean max_eur?"),
         ({"output": "out.xls"}, "output.file: must end in .parquet, .csv or .xlsx, got 'out.xls'"),
@@ -539,9 +595,15 @@ def test_the_lower_ceiling_counts(job, max_eur, max_calls, ceiling):
     assert job(max_eur=max_eur, max_calls=max_calls).max_calls == ceiling
 
 
-def test_what_costs_nothing_has_no_ceiling_in_euro(job):
+def test_what_costs_nothing_has_no_ceiling_in_calls(job):
     """At a price of zero any budget lasts."""
     assert job(source="kvk-test", max_eur="1").max_calls is None
+
+
+@pytest.mark.parametrize(("max_eur", "micro"), [(None, None), ("0", 0), ("0.000001", 1), (0.3, 300_000)])
+def test_a_ceiling_in_euro_is_exact(job, max_eur, micro):
+    """Whatever the calls of a run cost."""
+    assert job(max_eur=max_eur).max_micro_eur == micro
 
 
 def test_the_price_is_that_of_the_day(job):
@@ -580,10 +642,102 @@ def test_practice_carries_its_latency_and_faults(job):
     assert (register.latency_seconds, register.faults, register.requests_per_second) == (0, ("status=503 nth=3",), 1000)
 
 
+def test_kvkbase_is_paid_in_tokens_of_a_month(job):
+    """The tier's limits a minute and a month, and a price for those who know theirs."""
+    toml = '[source.kvkbase]\nrequests_per_minute = 10\ntokens_per_month = 50\nprice_eur = "0.01"'
+    register = job(toml, environ=dict(KVKBASE), source="kvkbase").source
+    assert (register.name, register.base_url) == ("kvkbase", "https://api.kvkbase.nl/v1")
+    assert register.requests_per_second == pytest.approx(1 / 6)
+    assert (register.allowance, register.period, register.price_eur) == (50, "month", Decimal("0.01"))
+    assert (register.api_key.reveal(), register.workers) == ("canary-token", 4)
+
+
+def test_kvkbase_is_asked_for_a_lookup_unless_told_otherwise(job):
+    """The cheapest that tells what a company is."""
+    made = [job(environ=dict(KVKBASE), source="kvkbase", products=named) for named in (None, "vat, basisprofiel")]
+    assert [each.products for each in made] == [("lookup",), ("basisprofiel", "vat")]
+
+
+def test_the_lower_month_counts_for_tokens_too(job):
+    """budget.calls_per_month bounds what a month may take, whatever it is counted in."""
+    assert job("[budget]\ncalls_per_month = 7", environ=dict(KVKBASE), source="kvkbase").source.allowance == 7
+
+
+def test_kvkbase_has_keys_of_its_own(job, problems):
+    """Found as KVK's are; KVK's key never goes to it."""
+    environ = {**KEY, "KVKBASE_API_KEY_CRM": "crm-token", "KVKBASE_API_KEY": "token"}
+    toml = '[source.kvkbase]\naccount = "crm"'
+    assert job(toml, environ, source="kvkbase").source.api_key.reveal() == "crm-token"
+    assert environ == {**KEY, "KVKBASE_API_KEY": "token"}
+    (sentence,) = problems(environ=dict(KEY), source="kvkbase")
+    assert sentence.startswith("No kvkbase API key: set KVKBASE_API_KEY, or KVKBASE_API_KEY_FILE to a file")
+
+
+# -- VIES -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["kvk", "kvk-test", "kvkbase"])
+def test_vies_is_asked_gently(job, name):
+    """Whoever answers about companies: no key, no cost, a day's allowance below what gets one blocked."""
+    register = job(environ={**KEY, **KVKBASE}, source=name).vies
+    assert (register.name, register.in_process) == ("vies", False)
+    assert register.base_url == "https://ec.europa.eu/taxation_customs/vies/rest-api"
+    assert (register.allowance, register.period, register.price_eur) == (30_000, "day", 0)
+    assert (register.requests_per_second, register.workers, register.per_state) == (4, 4, 1)
+    assert (register.dialect, register.requester, register.api_key.reveal()) == ("post", None, "")
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("NL123456789B01", "NL123456789B01"),
+        ("nl 1234.56.789.b01", "NL123456789B01"),
+        ("GR123456789", "EL123456789"),
+        ("IE1234567+A", "IE1234567+A"),
+    ],
+)
+def test_a_requester_is_written_as_vies_wants_it(job, written, asked):
+    """However it is typed."""
+    assert job(f'[source.vies]\nrequester = "{written}"').vies.requester == asked
+
+
+@pytest.mark.parametrize(
+    "number", ["", "NL", "US123456789", "NL1", "NL1234567890123", "GB123456789", "NL12345678\u00df"]
+)
+def test_what_cannot_be_a_requester_is_refused(problems, number):
+    """VIES would refuse every call with it."""
+    (sentence,) = problems(f'[source.vies]\nrequester = "{number}"')
+    assert sentence.startswith("source.vies.requester: must be your own VAT number")
+
+
+def test_vies_of_the_practice_register_is_beside_it(job):
+    """In this process, or on the port it is served at; never taken for the real one."""
+    faults = 'latency_seconds = 0\nvies_faults = ["status=503 nth=3"]'
+    inside = job(f"[source.practice]\n{faults}", source="practice").vies
+    served = job('[source.practice]\nbase_url = "http://127.0.0.1:8080/api"', source="practice").vies
+    assert (inside.name, inside.in_process, inside.base_url) == (
+        "practice-vies",
+        True,
+        "http://practice.localhost/vies",
+    )
+    assert (inside.latency_seconds, inside.faults) == (0, ("status=503 nth=3",))
+    assert (served.name, served.in_process, served.base_url) == ("practice-vies", False, "http://127.0.0.1:8080/vies")
+
+
+def test_vies_at_an_address_of_its_own_is_asked_there(job):
+    """What is written out is meant, also with the practice register."""
+    made = job('[source.vies]\nbase_url = "http://127.0.0.1:9000/rest-api"', source="practice").vies
+    assert (made.name, made.in_process, made.base_url) == ("vies", False, "http://127.0.0.1:9000/rest-api")
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
 def test_a_ca_bundle_must_be_there(problems, job, folder):
     """A missing file is told before any call."""
     toml = '[source.kvk]\nca_bundle = "ca.pem"'
     assert problems(toml) == ["source.kvk.ca_bundle: there is no file ca.pem"]
+    assert problems(toml.replace("kvk", "vies")) == ["source.vies.ca_bundle: there is no file ca.pem"]
     (folder / "ca.pem").touch()
     assert job(toml).source.ca_bundle == Path("ca.pem")
 
@@ -635,7 +789,7 @@ def test_show_says_what_and_where_from(folder):
         {"sample": 3}, config_file=_file(folder, toml), environ={"KVK_ENRICH_RUN_YES": "true", "KVK_ENRICH_HOME": "/h"}
     )
     lines = {line.key: line[1:] for line in config.show(settings, {"KVK_API_KEY_FILE": "/k"})}
-    assert list(lines) == [*KEYS, "source.kvk.api_key", "source.kvk-test.api_key"]
+    assert list(lines) == [*KEYS, "source.kvk.api_key", "source.kvk-test.api_key", "source.kvkbase.api_key"]
     assert lines["home"] == ("/h", "$KVK_ENRICH_HOME")
     assert lines["run.sample"] == ("3", "--sample")
     assert lines["run.yes"] == ("true", "$KVK_ENRICH_RUN_YES")
@@ -648,7 +802,10 @@ def test_show_says_what_and_where_from(folder):
 
 def test_show_says_when_there_is_no_key():
     """A missing key is visible before the run."""
-    assert config.show(config.read({}, environ={}), {})[-2] == ("source.kvk.api_key", "not set", "-")
+    lines = config.show(config.read({}, environ={}), {})
+    assert [line for line in lines if line.value == "not set"] == [
+        (f"source.{service}.api_key", "not set", "-") for service in ("kvk", "kvkbase")
+    ]
 
 
 def test_show_writes_odd_durations_in_seconds(folder):
@@ -664,6 +821,8 @@ def test_hash_leaves_out_secrets_places_and_speed(job):
         job(environ={"KVK_API_KEY": "another"}),
         job(home="elsewhere"),
         job("[source.kvk]\nworkers = 1"),
+        job("[source.vies]\nworkers = 1\nper_state = 2\nrequests_per_second = 1"),
+        job(products="basisprofiel,basisprofiel"),
         job(output="other.parquet"),
         job(yes=True),
     ]
@@ -676,7 +835,20 @@ def test_hash_tells_jobs_apart_that_give_other_rows(job):
         job(),
         job(sample=1),
         job(column="x"),
+        job(column=["x", "y"]),
+        job(column=["y", "x"]),
+        job(country_column="x"),
         job(kind="kvk"),
+        job(kind="vat"),
+        job(strict=True),
+        job(geo_data=True),
+        job(products="none"),
+        job(products="basisprofiel,vat"),
+        job('[source.vies]\nrequester = "NL123456789B01"'),
+        job('[source.vies]\ndialect = "get"'),
+        job("[source.vies]\ncalls_per_day = 1"),
+        job('[source.vies]\nbase_url = "https://vies.example.nl"'),
+        job(max_eur="1"),
         job(max_calls=1),
         job(max_age="1d"),
         job(refresh=True),

@@ -73,11 +73,27 @@ def _job_flags(
         ),
     ] = None,
     column: Annotated[
-        list[str] | None, typer.Option(help="The column that holds the numbers. [found by content]")
+        list[str] | None, typer.Option(help="The column that holds the numbers (up to 3 times). [found by content]")
     ] = None,
-    kind: Annotated[str | None, typer.Option(help="What the numbers are: auto or kvk. [auto]")] = None,
-    source: Annotated[str | None, typer.Option(help="Who answers: kvk, kvk-test or practice. [kvk]")] = None,
-    products: Annotated[str | None, typer.Option(help="What to buy per company. [basisprofiel]")] = None,
+    country_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column that holds the country of VAT numbers.")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="What the numbers are: auto, kvk, vat, rsin or branch. [auto]")
+    ] = None,
+    strict: Annotated[bool | None, typer.Option("--strict", help="Refuse numbers with a wrong check digit.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Who answers about companies: kvk, kvk-test, kvkbase or practice. [kvk]")
+    ] = None,
+    products: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="What to buy per company, by commas: basisprofiel, vestigingen, vestigingsprofiel, naamgeving, vat,"
+            " or none; kvkbase: lookup, basisprofiel, vestigingen, vat. [basisprofiel; kvkbase: lookup]",
+        ),
+    ] = None,
+    geo_data: Annotated[bool | None, typer.Option("--geo-data", help="Also coordinates and BAG id. [no]")] = None,
     max_eur: Annotated[str | None, typer.Option(help="Spend at most this in this run. [the month's allowance]")] = None,
     max_calls: Annotated[str | None, typer.Option(help="Make at most so many calls in this run.")] = None,
     max_age: Annotated[str | None, typer.Option(help="Reuse answers younger than this. [30d]")] = None,
@@ -153,10 +169,7 @@ def _job(flags: dict[str, Any], *, need_key: bool = True) -> tuple[Any, bool]:
     from kvk_enrich.config import load
 
     as_json = flags.pop("json")
-    named = flags.pop("column") or [None]
-    if len(named) > 1:
-        raise ConfigError(f"--column: one column can be read, got {', '.join(named)}; several come in a later version")
-    flags["column"] = named[0]
+    flags["column"] = flags["column"] or None
     config_file = flags.pop("config")
     return load(flags, config_file=config_file, need_key=need_key), as_json
 
@@ -239,7 +252,9 @@ def config_show(home: Home = None, config: ConfigFile = None, json: Json = False
 
 @config.command("check")
 def config_check(
-    source: Annotated[str | None, typer.Option(help="Which register: kvk, kvk-test or practice. [kvk]")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Which register: kvk, kvk-test, kvkbase or practice. [kvk]")
+    ] = None,
     online: Annotated[bool, typer.Option("--online", help="Make one free call: key, TLS, clock.")] = False,
     home: Home = None,
     config: ConfigFile = None,

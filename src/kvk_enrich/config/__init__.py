@@ -13,9 +13,10 @@ Example:
     'list.enriched.parquet'
 """
 
-from kvk_enrich.config.deciding import config_sha256, load, source
+from kvk_enrich.config.deciding import config_sha256, load
 from kvk_enrich.config.reading import read
 from kvk_enrich.config.sections import FLAGS, KEYS, VARIABLES
+from kvk_enrich.config.services import source, vies
 from kvk_enrich.config.showing import show
 from kvk_enrich.config.values import PRACTICE_URL, Job, Setting, Settings, Source
 
@@ -33,4 +34,5 @@ __all__ = [
     "read",
     "show",
     "source",
+    "vies",
 ]

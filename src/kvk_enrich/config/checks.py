@@ -6,12 +6,23 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from kvk_enrich.config.words import did_you_mean, quoted
+
+PRODUCTS: Final = {
+    "kvk": ("basisprofiel", "vestigingen", "vestigingsprofiel", "naamgeving", "vat", "none"),
+    "kvkbase": ("lookup", "basisprofiel", "vestigingen", "vat"),
+}
+"""What can be bought, in the order in which it is told; KVK's test environment and the practice register are as KVK."""
+
+_PRODUCTS: Final = ("lookup", *PRODUCTS["kvk"])
+_MOST_COLUMNS: Final = 3
+_STATES: Final = "AT|BE|BG|CY|CZ|DE|DK|EE|EL|ES|FI|FR|HR|HU|IE|IT|LT|LU|LV|MT|NL|PL|PT|RO|SE|SI|SK|XI|EU"
+"""Who may ask VIES: the member states, Northern Ireland, and the one-stop shop (EU)."""
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _ENCODINGS: Final = {
@@ -29,16 +40,12 @@ def as_variable(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "_", text).upper()
 
 
-def one_of(now: Sequence[str], later: Sequence[str] = ()) -> AfterValidator:
-    """Accept the words *now*; say of *later* that they are still to come."""
-    known = ", ".join(now)
+def one_of(known: Sequence[str]) -> AfterValidator:
+    """Accept the words *known*."""
 
     def check(value: str) -> str:
-        if value in later:
-            raise ValueError(f"{quoted(value)} comes in a later version; this one knows {known}")
-        if value not in now:
-            choice = f"one of {known}" if len(now) > 1 else known
-            raise ValueError(f"must be {choice}, got {quoted(value)}{did_you_mean(value, now)}")
+        if value not in known:
+            raise ValueError(f"must be one of {', '.join(known)}, got {quoted(value)}{did_you_mean(value, known)}")
         return value
 
     return AfterValidator(check)
@@ -92,7 +99,7 @@ def _account(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}", value):
         raise ValueError("must be 1 to 40 letters, digits, dots, dashes or underscores, the first a letter or digit")
     if f"_{as_variable(value)}".endswith("_FILE"):
-        raise ValueError("must not end in 'file': KVK_API_KEY_FILE names a file that holds the key")
+        raise ValueError("must not end in 'file': a variable that ends so names a file that holds the key")
     return value
 
 
@@ -119,8 +126,31 @@ def _items(value: object) -> object:
     return tuple(item.strip() for item in value.split(",")) if isinstance(value, str) else value
 
 
+def _in_order(value: tuple[str, ...]) -> tuple[str, ...]:
+    if "none" in value and set(value) != {"none"}:
+        raise ValueError(f"none stands alone: it buys nothing, got {', '.join(value)}")
+    return tuple(product for product in _PRODUCTS if product in value)
+
+
+def _names(value: object) -> object:
+    """One name may stand without a list around it."""
+    if not isinstance(value, str | list | tuple):
+        raise ValueError(  # noqa: TRY004 - pydantic collects ValueError
+            f"must be a column's name in quotes, or a list of up to {_MOST_COLUMNS}, got {quoted(value)}"
+        )
+    return (value,) if isinstance(value, str) else value
+
+
 def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
+
+
+def _vat_number(value: str) -> str:
+    number = re.sub(r"[\s.-]", "", value).upper()
+    number = re.sub(r"^GR", "EL", number)
+    if not value.isascii() or not re.fullmatch(rf"(?:{_STATES})[0-9A-Z+*]{{2,12}}", number):
+        raise ValueError(f"must be your own VAT number, such as NL123456789B01, got {quoted(value)}")
+    return number
 
 
 Whole = Annotated[int, BeforeValidator(_no_bool)]
@@ -137,9 +167,21 @@ Encoding = Annotated[
     one_of(("utf-8", "windows-1252", "iso-8859-1", "iso-8859-15", "cp850", "utf-16", "utf-16-le", "utf-16-be")),
 ]
 Delimiter = Annotated[str, AfterValidator(_delimiter)]
-KindName = Annotated[str, one_of(("auto", "kvk"), ("vat", "rsin", "branch"))]
-SourceName = Annotated[str, one_of(("kvk", "kvk-test", "practice"), ("kvkbase", "vies"))]
+KindName = Annotated[str, one_of(("auto", "kvk", "vat", "rsin", "branch"))]
+SourceName = Annotated[str, one_of(("kvk", "kvk-test", "kvkbase", "practice"))]
 FormatName = Annotated[str, one_of(("parquet", "csv", "xlsx"))]
 DialectName = Annotated[str, one_of(("standard", "excel-nl"))]
-_Product = Annotated[str, one_of(("basisprofiel",), ("vestigingen", "vestigingsprofiel", "naamgeving", "vat"))]
-Products = Annotated[tuple[_Product, ...], BeforeValidator(_items), AfterValidator(_each_once), Field(min_length=1)]
+ViesDialect = Literal["post", "get"]
+VatNumber = Annotated[str, AfterValidator(_vat_number)]
+Columns = Annotated[
+    tuple[Text, ...],
+    BeforeValidator(_names),
+    AfterValidator(_each_once),
+    Field(min_length=1, max_length=_MOST_COLUMNS),
+]
+Products = Annotated[
+    tuple[Annotated[str, one_of(_PRODUCTS)], ...],
+    BeforeValidator(_items),
+    AfterValidator(_in_order),
+    Field(min_length=1),
+]

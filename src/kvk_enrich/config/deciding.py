@@ -1,22 +1,19 @@
 """Settings and a list become a job: what no key shows alone is checked here."""
 
 import json
-import os
-from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import replace
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from collections.abc import Iterator, Mapping, MutableMapping
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
-from kvk_enrich.clock import AMSTERDAM
-from kvk_enrich.config import keys
+from kvk_enrich.config.checks import PRODUCTS
 from kvk_enrich.config.reading import read
-from kvk_enrich.config.sections import Budget, KvkTest, Output, Practice, Price, Register, Sections
-from kvk_enrich.config.values import PRACTICE_URL, Job, Settings, Source
+from kvk_enrich.config.sections import Budget, Output, Run, Sections
+from kvk_enrich.config.services import source, vies
+from kvk_enrich.config.values import Job, Source
 from kvk_enrich.config.words import quoted
 from kvk_enrich.errors import ConfigError, InputRefused
-from kvk_enrich.model import Kind, Secret
+from kvk_enrich.model import Kind, micro
 
 
 def load(
@@ -54,19 +51,25 @@ def load(
     except OSError as error:
         raise ConfigError(f"output.file: {output.name[:60]}... cannot be a file: {error.strerror}") from error
     register = source(settings, environ=environ, today=today, need_key=need_key and not sections.run.offline)
+    max_eur = sections.budget.max_eur
     return Job(
         input=list_file,
         output=output,
         home=settings.home,
         source=register,
-        products=sections.run.products,
-        column=sections.input.column,
+        vies=vies(settings),
+        products=_products(sections.run),
+        geo_data=sections.run.geo_data,
+        columns=sections.input.column or (),
+        country_column=sections.input.country_column,
         kind=None if sections.input.kind == "auto" else Kind(sections.input.kind),
+        strict=sections.input.strict,
         encoding=sections.input.encoding,
         delimiter=sections.input.delimiter,
         sheet=sections.input.sheet,
         csv_dialect=sections.output.csv_dialect,
-        max_calls=_max_calls(sections.budget, register.price_eur),
+        max_calls=_max_calls(sections.budget, register),
+        max_micro_eur=None if max_eur is None else micro(max_eur),
         max_age_found=sections.cache.max_age_found,
         max_age_not_found=min(sections.cache.max_age_not_found, sections.cache.max_age_found),
         refresh=sections.run.refresh,
@@ -78,75 +81,28 @@ def load(
     )
 
 
-def source(
-    settings: Settings,
-    *,
-    environ: MutableMapping[str, str] | None = None,
-    today: date | None = None,
-    need_key: bool = True,
-) -> Source:
-    """
-    Return the register that ``run.source`` names, with its key.
-
-    The key comes from *environ* and its variable is taken out: :mod:`kvk_enrich.config.keys`.
-
-    Raises:
-        ConfigError: no key, a key file that others can read, no price for *today*, no CA bundle.
-    """
-    environ = os.environ if environ is None else environ
-    today = datetime.now(UTC).astimezone(AMSTERDAM).date() if today is None else today
-    name = settings.sections.run.source
-    section = {
-        "kvk": settings.sections.source.kvk,
-        "kvk-test": settings.sections.source.kvk_test,
-        "practice": settings.sections.source.practice,
-    }[name]
-    months = (section.calls_per_month, settings.sections.budget.calls_per_month)
-    if section.ca_bundle is not None and not section.ca_bundle.is_file():
-        raise ConfigError(f"source.{name}.ca_bundle: there is no file {section.ca_bundle}")
-    made = Source(
-        name=name,
-        base_url=section.base_url or PRACTICE_URL,
-        api_key=_key(section, environ, need_key=need_key),
-        account=section.account,
-        requests_per_second=section.requests_per_second,
-        calls_per_month=min(month for month in months if month is not None),
-        price_eur=_price_on(today, section.price_eur, f"source.{name}.price_eur"),
-        monthly_fee_eur=section.monthly_fee_eur,
-        timeout_seconds=section.timeout_seconds,
-        workers=section.workers,
-        ca_bundle=section.ca_bundle,
-    )
-    if not isinstance(section, Practice):
-        return made
-    return replace(
-        made,
-        latency_seconds=section.latency_seconds,
-        faults=section.faults,
-        in_process=section.base_url is None,
-    )
-
-
 def config_sha256(job: Job) -> str:
     """
     Return the SHA-256 (hex) of all that decides what a run of *job* gives.
 
     Left out: keys, where files lie, and what only changes how fast it goes.
     """
-    register = job.source
     deciding = {
-        "source": [register.name, register.base_url, register.account, register.calls_per_month],
-        "price_eur": register.price_eur.normalize(),
-        "faults": register.faults,
+        "source": _deciding(job.source),
+        "vies": _deciding(job.vies),
         "products": job.products,
+        "geo_data": job.geo_data,
         "format": job.output.suffix.lower(),
-        "column": job.column,
+        "columns": job.columns,
+        "country_column": job.country_column,
         "kind": job.kind,
+        "strict": job.strict,
         "encoding": job.encoding,
         "delimiter": job.delimiter,
         "sheet": job.sheet,
         "csv_dialect": job.csv_dialect,
         "max_calls": job.max_calls,
+        "max_micro_eur": job.max_micro_eur,
         "max_age": [job.max_age_found, job.max_age_not_found],
         "refresh": job.refresh,
         "offline": job.offline,
@@ -155,6 +111,19 @@ def config_sha256(job: Job) -> str:
         "max_runtime": job.max_runtime,
     }
     return sha256(json.dumps(deciding, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _deciding(register: Source) -> list[object]:
+    return [
+        register.name,
+        register.base_url,
+        register.account,
+        register.allowance,
+        register.price_eur.normalize(),
+        register.requester,
+        register.dialect,
+        register.faults,
+    ]
 
 
 def _output(list_file: Path, asked: Output) -> Path:
@@ -177,8 +146,27 @@ def _check_together(sections: Sections, output: Path) -> None:
         problems.append(f"output.file: {output} is a folder; name a file in it")
     if sections.run.refresh and sections.run.offline:
         problems.append("run.refresh: asks again for everything, and run.offline allows no call; leave one out")
+    problems += _unavailable(sections.run)
     if problems:
         raise ConfigError("\n".join(problems))
+
+
+def _products(run: Run) -> tuple[str, ...]:
+    """Return what is bought per company; unless said otherwise, the cheapest that tells what a company is."""
+    return run.products or ("lookup" if run.source == "kvkbase" else "basisprofiel",)
+
+
+def _unavailable(run: Run) -> Iterator[str]:
+    """Yield why the products cannot be had from the source, or not together."""
+    service = "kvkbase" if run.source == "kvkbase" else "kvk"
+    products, known = _products(run), PRODUCTS[service]
+    for product in products:
+        if product not in known:
+            yield f"run.products: {run.source} has no {quoted(product)}; it has {', '.join(known)}"
+    if service == "kvk" and "vat" in products and "basisprofiel" not in products:
+        yield "run.products: vat needs basisprofiel, which tells the RSIN that a VAT number is made of; add it"
+    if {"lookup", "basisprofiel"} <= set(products):
+        yield "run.products: basisprofiel tells all that lookup does, and both would be paid; leave lookup out"
 
 
 def _refuse_overwriting(list_file: Path, output: Path) -> None:
@@ -188,27 +176,8 @@ def _refuse_overwriting(list_file: Path, output: Path) -> None:
             raise InputRefused(f"{written} would overwrite the list {list_file}; name another output with -o")
 
 
-def _max_calls(budget: Budget, price: Decimal) -> int | None:
+def _max_calls(budget: Budget, register: Source) -> int | None:
     ceilings = [] if budget.max_calls is None else [budget.max_calls]
-    if budget.max_eur is not None and price:
-        ceilings.append(int(budget.max_eur // price))
+    if budget.max_eur is not None and register.price_eur:
+        ceilings.append(int(budget.max_eur // register.price_eur))
     return min(ceilings, default=None)
-
-
-def _price_on(today: date, prices: Sequence[Price], key: str) -> Decimal:
-    price = next((price.price_eur for price in reversed(prices) if price.since <= today), None)
-    if price is None:
-        raise ConfigError(f"{key}: no price for {today}; the first is from {prices[0].since}")
-    return price
-
-
-def _key(section: Register, environ: MutableMapping[str, str], *, need_key: bool) -> Secret:
-    match section:
-        case Practice():
-            return Secret(f"practice-{section.account}")
-        case KvkTest():
-            return Secret(keys.KVK_TEST_KEY)
-        case _ if need_key or keys.variable(section.account, environ):
-            return keys.take(section.account, environ)
-        case _:
-            return Secret("")

@@ -3,6 +3,7 @@ The keys of registers: from a variable, or a file that only its owner can read, 
 
 KVK's key is the first of these that is set, for an account named ``crm``: ``KVK_API_KEY_CRM``, the
 file that ``KVK_API_KEY_CRM_FILE`` names, ``KVK_API_KEY``, the file that ``KVK_API_KEY_FILE`` names.
+kvkbase's is found in the same way, from ``KVKBASE_API_KEY``.
 """
 
 import os
@@ -22,23 +23,31 @@ KVK_TEST_KEY: Final = "l7xx1f2691f2520d487b902f4e0b57a0b197"
 _LONGEST: Final = 512
 
 
-def variable(account: str, environ: Mapping[str, str]) -> str | None:
-    """Return the name of the variable that *account*'s key comes from, or None when there is none."""
-    names = (f"KVK_API_KEY_{as_variable(account)}", "KVK_API_KEY")
+def variable(service: str, account: str, environ: Mapping[str, str]) -> str | None:
+    """Return the name of the variable that the key of *service* for *account* comes from, or None."""
+    own = first_variable(service)
+    names = (f"{own}_{as_variable(account)}", own)
     return next((name + end for name in names for end in ("", "_FILE") if environ.get(name + end)), None)
 
 
-def take(account: str, environ: MutableMapping[str, str]) -> Secret:
+def first_variable(service: str) -> str:
+    """Return the variable to set for a key of *service*: ``KVK_API_KEY``."""
+    return f"{as_variable(service)}_API_KEY"
+
+
+def take(service: str, account: str, environ: MutableMapping[str, str]) -> Secret:
     """
-    Return *account*'s key and take its variable out of *environ*, so that no child process inherits it.
+    Return the key of *service* for *account*, and take its variable out of *environ*: no child process inherits it.
 
     Raises:
         ConfigError: no key, a file that cannot be read or that others can read, or no key in it.
     """
-    name = variable(account, environ)
+    name = variable(service, account, environ)
     if name is None:
+        own = first_variable(service)
         raise ConfigError(
-            "No KVK API key: set KVK_API_KEY, or KVK_API_KEY_FILE to a file that only you can read."
+            f"No {'KVK' if service == 'kvk' else service} API key: set {own}, or {own}_FILE to a file that only you"
+            " can read."
             " To try without a key and without cost, use --source practice, which needs none."
         )
     value = environ.pop(name)

@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from kvk_enrich.config.keys import first_variable
 from kvk_enrich.config.sections import FLAGS, KEYS, LATER, VARIABLE_PREFIX, VARIABLES
 from kvk_enrich.config.words import did_you_mean, quoted
 
@@ -25,8 +26,10 @@ _WORDS: Final[Mapping[str, str]] = {
     "string": "must be text in quotes",
     "date": "must be a date, such as 2026-01-01",
     "too_short": "must not be empty",
+    "too_long": "must name at most {max_length}",
     "tuple": "must be a list",
     "path": "must name a file or folder",
+    "literal": "must be {expected}",
     "model": "must be a section of its own, not a value",
 }
 """How pydantic's error types begin, and our words: the first that fits."""
@@ -79,12 +82,19 @@ def _given_path(loc: tuple[str | int, ...], document: object) -> tuple[str | int
     return loc
 
 
+def _where_keys_go(section: str) -> str:
+    if section == "source.vies":
+        return "VIES needs no key; take it out"
+    service = "kvkbase" if section == "source.kvkbase" else "kvk"
+    return f"keys are never in the file; set {first_variable(service)} instead"
+
+
 def _unknown(key: str) -> str:
     parent, _, name = key.rpartition(".")
     if key in LATER:
         return "comes in a later version; take it out"
     if "key" in name.lower():
-        return "keys are never in the file; set KVK_API_KEY instead"
+        return _where_keys_go(parent)
     prefix = f"{parent}." if parent else ""
     siblings = {known.removeprefix(prefix).split(".")[0] for known in KEYS if known.startswith(prefix)}
     elsewhere = [known for known in KEYS if known.rpartition(".")[2] == name]

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from kvk_enrich.config.checks import (
     AccountName,
     BaseUrl,
+    Columns,
     Delimiter,
     DialectName,
     Duration,
@@ -22,11 +23,14 @@ from kvk_enrich.config.checks import (
     Products,
     SourceName,
     Text,
+    VatNumber,
+    ViesDialect,
     Whole,
     as_variable,
 )
 
-_Month = Annotated[Whole, Field(ge=0, le=10_000_000)]
+_Allowance = Annotated[Whole, Field(ge=0, le=10_000_000)]
+_Timeout = Annotated[Number, Field(ge=0.1, le=600)]
 
 
 class _Section(BaseModel):
@@ -36,8 +40,10 @@ class _Section(BaseModel):
 class Input(_Section):
     """How the list is read."""
 
-    column: Text | None = None
+    column: Columns | None = None
+    country_column: Text | None = None
     kind: KindName = "auto"
+    strict: bool = False
     encoding: Encoding = "utf-8"
     delimiter: Delimiter | None = None
     sheet: Text | None = None
@@ -55,7 +61,8 @@ class Run(_Section):
     """What a run does."""
 
     source: SourceName = "kvk"
-    products: Products = ("basisprofiel",)
+    products: Products | None = None
+    geo_data: bool = False
     refresh: bool = False
     offline: bool = False
     only_missing: Text | None = None
@@ -86,6 +93,7 @@ def _in_order(prices: tuple[Price, ...]) -> tuple[Price, ...]:
     return tuple(sorted(prices, key=lambda price: price.since))
 
 
+_Texts = Annotated[tuple[Text, ...], BeforeValidator(_as_texts)]
 Prices = Annotated[tuple[Price, ...], BeforeValidator(_as_list), AfterValidator(_in_order), Field(min_length=1)]
 
 
@@ -99,13 +107,23 @@ class Register(_Section):
 
     base_url: BaseUrl | None
     requests_per_second: Annotated[Whole, Field(ge=1, le=100)] = 100
-    calls_per_month: _Month = 300_000
+    calls_per_month: _Allowance = 300_000
     price_eur: Prices = (Price(price_eur=Decimal("0.02")),)
     monthly_fee_eur: Euro = Decimal("6.40")
-    timeout_seconds: Annotated[Number, Field(ge=0.1, le=600)] = 20.0
+    timeout_seconds: _Timeout = 20.0
     account: AccountName = "default"
     workers: Annotated[Whole, Field(ge=1, le=1000)] = 100
     ca_bundle: FilePath | None = None
+
+    @property
+    def pace(self) -> float:
+        """Calls a second."""
+        return self.requests_per_second
+
+    @property
+    def allowance(self) -> int:
+        """Calls a month."""
+        return self.calls_per_month
 
 
 class Kvk(Register):
@@ -128,7 +146,56 @@ class Practice(Register):
     base_url: BaseUrl | None = None
     requests_per_second: Annotated[Whole, Field(ge=1, le=10_000)] = 100
     latency_seconds: Annotated[Number, Field(ge=0, le=60)] = 0.5
-    faults: Annotated[tuple[Text, ...], BeforeValidator(_as_texts)] = ()
+    faults: _Texts = ()
+    vies_faults: _Texts = ()
+
+
+class Kvkbase(_Section):
+    """
+    The service kvkbase and one key to it, paid in tokens: one for a lookup, five for an enriched one.
+
+    300 requests a minute and 5,000 tokens a month are its largest tier; no price in euro is published.
+    Source: docs/api-reference of the vendor, read 2026-11.
+    """
+
+    base_url: BaseUrl = "https://api.kvkbase.nl/v1"
+    requests_per_minute: Annotated[Whole, Field(ge=1, le=6_000)] = 300
+    tokens_per_month: _Allowance = 5_000
+    price_eur: Prices = (Price(price_eur=Decimal(0)),)
+    monthly_fee_eur: Euro = Decimal(0)
+    timeout_seconds: _Timeout = 30.0
+    account: AccountName = "default"
+    workers: Annotated[Whole, Field(ge=1, le=100)] = 4
+    ca_bundle: FilePath | None = None
+
+    @property
+    def pace(self) -> float:
+        """Calls a second."""
+        return self.requests_per_minute / 60
+
+    @property
+    def allowance(self) -> int:
+        """Tokens a month."""
+        return self.tokens_per_month
+
+
+class Vies(_Section):
+    """
+    The European Commission's VAT register: free, without a key, and easily overrun.
+
+    It limits what is under way over all its users, per member state and in all, at thresholds that it
+    keeps to itself; about 40,000 calls a day from one address got clients blocked.
+    """
+
+    base_url: BaseUrl = "https://ec.europa.eu/taxation_customs/vies/rest-api"
+    requester: VatNumber | None = None
+    dialect: ViesDialect = "post"
+    requests_per_second: Annotated[Number, Field(ge=0.01, le=100)] = 4.0
+    calls_per_day: _Allowance = 30_000
+    per_state: Annotated[Whole, Field(ge=1, le=2)] = 1
+    timeout_seconds: _Timeout = 30.0
+    workers: Annotated[Whole, Field(ge=1, le=8)] = 4
+    ca_bundle: FilePath | None = None
 
 
 class Sources(_Section):
@@ -136,6 +203,8 @@ class Sources(_Section):
 
     kvk: Kvk = Kvk()
     kvk_test: KvkTest = Field(default=KvkTest(), alias="kvk-test")
+    kvkbase: Kvkbase = Kvkbase()
+    vies: Vies = Vies()
     practice: Practice = Practice()
 
 
@@ -149,9 +218,9 @@ class Cache(_Section):
 class Budget(_Section):
     """What may be spent: by all runs in a month, by one run."""
 
-    calls_per_month: _Month | None = None
+    calls_per_month: _Allowance | None = None
     max_eur: Euro | None = None
-    max_calls: _Month | None = None
+    max_calls: _Allowance | None = None
 
 
 class Sections(_Section):
@@ -178,9 +247,7 @@ def _leaves(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
 KEYS: Final[tuple[str, ...]] = tuple(_leaves(Sections))
 """The path of every key, in the order of the sections."""
 
-LATER: Final = frozenset(
-    {"output.failed", "output.report", "source.kvkbase", "source.vies", "run.compare", "cache.retention"}
-)
+LATER: Final = frozenset({"output.failed", "output.report", "run.compare", "cache.retention"})
 """Keys that are decided upon and not there yet."""
 
 VARIABLE_PREFIX: Final = "KVK_ENRICH_"
@@ -191,13 +258,16 @@ VARIABLES: Final[Mapping[str, str]] = {VARIABLE_PREFIX + as_variable(key): key f
 FLAGS: Final[Mapping[str, str]] = {
     "output": "output.file",
     "column": "input.column",
+    "country_column": "input.country_column",
     "kind": "input.kind",
+    "strict": "input.strict",
     "encoding": "input.encoding",
     "delimiter": "input.delimiter",
     "sheet": "input.sheet",
     "csv_dialect": "output.csv_dialect",
     "source": "run.source",
     "products": "run.products",
+    "geo_data": "run.geo_data",
     "max_eur": "budget.max_eur",
     "max_calls": "budget.max_calls",
     "max_age": "cache.max_age_found",

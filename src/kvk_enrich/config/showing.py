@@ -19,12 +19,18 @@ def show(settings: Settings, environ: Mapping[str, str] | None = None) -> list[S
         Setting(key, _shown(reduce(lambda tree, name: tree[name], key.split("."), values)), settings.origin(key))
         for key in KEYS
     ]
-    variable = keys.variable(settings.sections.source.kvk.account, environ)
+    sources = settings.sections.source
     return [
         *lines,
-        Setting("source.kvk.api_key", "***" if variable else "not set", f"${variable}" if variable else "-"),
+        _key("kvk", sources.kvk.account, environ),
         Setting("source.kvk-test.api_key", "the public key of KVK's test environment", "default"),
+        _key("kvkbase", sources.kvkbase.account, environ),
     ]
+
+
+def _key(service: str, account: str, environ: Mapping[str, str]) -> Setting:
+    variable = keys.variable(service, account, environ)
+    return Setting(f"source.{service}.api_key", "***" if variable else "not set", f"${variable}" if variable else "-")
 
 
 def _shown(value: object) -> str:

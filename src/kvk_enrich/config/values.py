@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from kvk_enrich.config.sections import Sections
 from kvk_enrich.model import Kind, Secret
 
 PRACTICE_URL: Final = "http://practice.localhost/api"
 """Where the practice register answers when it runs inside this process; no port is opened."""
+
+VIES: Final = "vies"
+PRACTICE_VIES: Final = "practice-vies"
+"""A name of its own: what it says of numbers must never pass for the word of VIES."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +24,18 @@ class Source:
     One register as it will be asked: whose key, how fast, at what price.
 
     Args:
-        name: ``kvk``, ``kvk-test`` or ``practice``.
+        name: ``kvk``, ``kvk-test``, ``kvkbase``, ``practice``, ``vies`` or ``practice-vies``.
         base_url: Without a slash at the end.
-        api_key: Empty when the source was made for planning only.
-        account: The name of this key: its own ledger, pace and month.
-        calls_per_month: The lower of the source's month and ``budget.calls_per_month``.
-        price_eur: Of one paid call, on the day the source was made.
+        api_key: Empty when the source was made for planning only, and where none is needed.
+        account: The name of this key: its own ledger, pace and allowance.
+        requests_per_second: May be less than one.
+        allowance: Units that may be used in a period: calls; at kvkbase tokens. Of a month it is the
+            lower of the source's and ``budget.calls_per_month``.
+        period: How long the allowance is for, in Amsterdam's calendar.
+        price_eur: Of one unit, on the day the source was made.
+        requester: The user's own VAT number, canonical; VIES then gives a consultation number.
+        dialect: Which of its two interfaces VIES is asked by.
+        per_state: Calls under way at most to one member state; VIES only.
         latency_seconds: Mean time of an answer; practice only.
         faults: Scripted faults, in the practice register's own words; practice only.
         in_process: The practice register runs inside this process instead of at *base_url*.
@@ -35,16 +45,25 @@ class Source:
     base_url: str
     api_key: Secret
     account: str = "default"
-    requests_per_second: int = 100
-    calls_per_month: int = 300_000
+    requests_per_second: float = 100
+    allowance: int = 300_000
+    period: Literal["month", "day"] = "month"
     price_eur: Decimal = Decimal("0.02")
     monthly_fee_eur: Decimal = Decimal("6.40")
     timeout_seconds: float = 20.0
     workers: int = 100
     ca_bundle: Path | None = None
+    requester: str | None = None
+    dialect: Literal["post", "get"] = "post"
+    per_state: int = 1
     latency_seconds: float = 0.5
     faults: tuple[str, ...] = ()
     in_process: bool = False
+
+    @property
+    def calls_per_month(self) -> int:
+        """The allowance, where it is of calls and of a month."""
+        return self.allowance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +74,19 @@ class Job:
     output: Path
     home: Path
     source: Source
+    vies: Source
     products: tuple[str, ...] = ("basisprofiel",)
-    column: str | None = None
+    geo_data: bool = False
+    columns: tuple[str, ...] = ()  # none: found by content
+    country_column: str | None = None
     kind: Kind | None = None  # None: auto
+    strict: bool = False
     encoding: str = "utf-8"
     delimiter: str | None = None  # None: found by looking
     sheet: str | None = None  # None: the first visible one
     csv_dialect: str = "standard"
     max_calls: int | None = None  # the lower of --max-calls and --max-eur at the source's price
+    max_micro_eur: int | None = None
     max_age_found: timedelta = timedelta(days=30)
     max_age_not_found: timedelta = timedelta(days=7)
     refresh: bool = False
@@ -71,6 +95,11 @@ class Job:
     sample: int | None = None
     max_runtime: timedelta | None = None
     yes: bool = False
+
+    @property
+    def column(self) -> str | None:
+        """The one column that was named."""
+        return self.columns[0] if len(self.columns) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
