@@ -89,6 +89,12 @@ _ALL = (
         _CHECK_NUMBER,
     ),
     Reason(
+        "no_branches",
+        Status.NOT_FOUND,
+        "The register delivers no branches for this number: it has none, or is not registered.",
+        "Nothing if the company was found; else look it up on kvk.nl and correct the number.",
+    ),
+    Reason(
         "vat_not_valid",
         Status.NOT_FOUND,
         "VIES says that this VAT number is not valid for trade within the EU.",
@@ -150,6 +156,12 @@ _ALL = (
         retryable=True,
     ),
     Reason(
+        "several_companies",
+        Status.FAILED,
+        "The number leads to several KVK numbers, and not to one that is active.",
+        "Put the KVK number of the company that is meant in its place.",
+    ),
+    Reason(
         "request_refused",
         Status.FAILED,
         "The register refused the request as wrong.",
@@ -195,6 +207,34 @@ _ALL = (
         Status.FAILED,
         "VIES does not accept the requester's VAT number.",
         "Check source.vies.requester, or leave it out.",
+        retryable=True,
+    ),
+    Reason(
+        "missing_in_answer",
+        Status.FAILED,
+        "The register answered the batch and left this number out.",
+        _RUN_AGAIN,
+        retryable=True,
+    ),
+    Reason(
+        "failed_in_batch",
+        Status.FAILED,
+        "The register lists this number as failed and does not say why.",
+        _RUN_AGAIN,
+        retryable=True,
+    ),
+    Reason(
+        "allowance_spent",
+        Status.FAILED,
+        "The register ran out of this key's allowance within the batch.",
+        "Run the same command next month, or raise the allowance at the register.",
+        retryable=True,
+    ),
+    Reason(
+        "vat_unconfirmed",
+        Status.FAILED,
+        "The register has no fresh answer of VIES about this VAT number.",
+        "Run the same command again later, or ask VIES itself.",
         retryable=True,
     ),
     # not asked, on purpose
