@@ -88,7 +88,7 @@ def office(
     *,
     patience: Patience = Patience(),  # noqa: B008 - frozen
     demand: Callable[[], int] = lambda: 1_000,
-    per_second: int = 100,
+    per_second: float = 100,
     **ledger: float,
 ) -> Office:
     """Return everything that surrounds a call."""

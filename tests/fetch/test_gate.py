@@ -211,6 +211,55 @@ def test_a_journal_that_fails_keeps_no_permit_secretly():
     run(main)
 
 
+def test_a_call_of_several_units_takes_one_permit_of_as_many():
+    """What such a call costs is known when it stands at the gate; others are leased in advance as ever."""
+
+    async def main(clock):
+        it, used = office(clock), list[Any]()
+
+        async def costly(units):
+            async with it.gate.place(units) as place:
+                await place.at_send()
+                used.append((place.permit, clock.boot_ns()))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(send, it, used)
+            group.start_soon(costly, 100)
+            group.start_soon(costly, 37)
+            group.start_soon(send, it, used)
+        await it.gate.close()
+        assert it.ledger.taken == [(LEASE, 1), (1, 100), (1, 37)]
+        assert it.ledger.out.keys() == {permit.id for permit, _ in used}
+        assert all(0 <= now - permit.slot_ns <= TOLERANCE_NS for permit, now in used)
+
+    run(main)
+
+
+def test_a_call_that_the_allowance_does_not_hold_asks_for_the_end():
+    """A batch for which too few units are left is not sent."""
+
+    async def main(clock):
+        it = office(clock, ceiling=0)
+        with pytest.raises(TurnedAway):
+            async with it.gate.place(100) as place:
+                await place.at_send()
+        assert it.cause.reason == "run_ceiling"
+
+    run(main)
+
+
+def test_a_pace_by_the_minute_may_be_below_one_a_second():
+    """At ten calls a minute one is sent every six seconds."""
+
+    async def main(clock):
+        it, used = office(clock, per_second=1 / 6, step_ns=6_120_000_000), list[Any]()
+        await many(it, 4, used)
+        moments = [now for _, now in used]
+        assert [round((b - a) / 1e9, 2) for a, b in itertools.pairwise(moments)] == [6.12] * 3
+
+    run(main)
+
+
 @settings(max_examples=40)
 @given(
     st.lists(

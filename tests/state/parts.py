@@ -46,8 +46,10 @@ class Desk:
     account: Account
     run: str
 
-    def begin(self, *, ceiling: int | None = None, job: str = "job") -> str:
-        return self.journal.begin(job, self.account, ceiling=ceiling, source="list.csv")
+    def begin(self, *, ceiling: int | None = None, ceiling_micro_eur: int | None = None, job: str = "job") -> str:
+        return self.journal.begin(
+            job, self.account, ceiling=ceiling, ceiling_micro_eur=ceiling_micro_eur, source="list.csv"
+        )
 
     def answer(self, *answers: Answer, at: datetime | None = None, run: str | None = None) -> None:
         """Take a permit for each of *answers* and settle it."""
