@@ -9,15 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvk_enrich.errors import AccessRefused, RegisterError, Transient, Unusable
-from kvk_enrich.model import Answer, Found, NotFound
+from kvk_enrich.model import Answer, Call, Found, Kind, NotFound
 from kvk_enrich.reasons import REASONS
-from kvk_enrich.registers import _http, kvk_basisprofiel
-from kvk_enrich.registers.kvk import read
+from kvk_enrich.registers import _http, kvk_answers, kvk_basisprofiel
 
 NUMBER = "69599084"
 PROFILE = b'{"kvkNummer":"69599084","naam":"Voorbeeld B.V."}'
 HTML = b"<!DOCTYPE html><html><body>404 Not Found</body></html>"
 LATIN = "Het product is niet te leveren \xe9".encode("latin-1")
+
+
+def read(number: str, response: httpx2.Response, body: bytes) -> Answer:
+    """Return what *response* says to a question for the Basisprofiel of *number*."""
+    return kvk_answers.read(Call("basisprofiel", Kind.KVK, (number,)), response, body)
 
 
 def fault(*codes: str) -> bytes:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvk_enrich.columns import BASISPROFIEL, schema
-from kvk_enrich.registers.kvk_basisprofiel import decode, error_codes, rows
+from kvk_enrich.registers.kvk_basisprofiel import decode, rows
+from kvk_enrich.registers.kvk_parts import error_codes
 
 REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -27,6 +28,7 @@ VISIT = {
     "postcode": "1234AB",
     "plaats": "Proefdorp",
     "land": "Nederland",
+    "geoData": {"addresseerbaarObjectId": "0000010000000001", "gpsLatitude": 52.5, "gpsLongitude": 4.25},
 }
 POST = {
     "type": "correspondentieadres",
@@ -108,6 +110,9 @@ EXPECTED = {
     "kvk_post_full": "Postbus 99 1234ZZ Proefstad",
     "kvk_post_box": "99",
     "kvk_websites": ["www.proef.example", "proef.example/nl"],
+    "kvk_visit_latitude": 52.5,
+    "kvk_visit_longitude": 4.25,
+    "kvk_visit_bag_id": "0000010000000001",
 }
 
 

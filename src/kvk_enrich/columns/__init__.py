@@ -10,12 +10,27 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from kvk_enrich.columns import kvkbase
 from kvk_enrich.columns.column import FLAG, MOMENT, TEXT, Column
-from kvk_enrich.columns.kvk import BASISPROFIEL, ZOEKEN
+from kvk_enrich.columns.kvk import BASISPROFIEL, GEO, NAAMGEVING, VESTIGINGEN, VESTIGINGSPROFIEL, ZOEKEN
 from kvk_enrich.columns.vat import VIES
 from kvk_enrich.model import Kind, Status
 
-__all__ = ["BASISPROFIEL", "ENRICH", "PRODUCTS", "READING", "VIES", "ZOEKEN", "Column", "output", "schema"]
+__all__ = [
+    "BASISPROFIEL",
+    "ENRICH",
+    "GEO",
+    "NAAMGEVING",
+    "PRODUCTS",
+    "READING",
+    "VESTIGINGEN",
+    "VESTIGINGSPROFIEL",
+    "VIES",
+    "ZOEKEN",
+    "Column",
+    "output",
+    "schema",
+]
 
 ENRICH = (
     Column("enrich_outcome", pl.Enum([status.value for status in Status]), "what became of the row"),
@@ -26,11 +41,25 @@ ENRICH = (
     Column("enrich_source", TEXT, "the register that answered"),
     Column("enrich_fetched_at", MOMENT, "when it answered"),
     Column("enrich_cached", FLAG, "true: known before; false: asked in this run"),
+    Column("enrich_flags", pl.List(TEXT), "what to know of number or answer: codes; null when there is nothing"),
 )
 """Columns of every output, whatever was asked."""
 
-PRODUCTS = {"basisprofiel": BASISPROFIEL}
+PRODUCTS = {
+    "basisprofiel": BASISPROFIEL,
+    "vestigingen": VESTIGINGEN,
+    "vestigingsprofiel": VESTIGINGSPROFIEL,
+    "naamgeving": NAAMGEVING,
+    "zoeken": ZOEKEN,
+    "lookup": kvkbase.LOOKUP,
+    "enriched": kvkbase.ENRICHED,
+    "kvkbase-branches": kvkbase.BRANCHES,
+    "validate-vat": kvkbase.VALIDATE_VAT,
+}
 """The columns that each product of a register fills."""
+
+TELLING_OF_ABSENCE = frozenset({"vies", "validate-vat"})
+"""Products whose not-found answers fill columns too: of a number that is not valid, when that was checked."""
 
 READING = 1
 """Raised when the same answer is read into these columns in another way: caches then read theirs anew."""
@@ -42,5 +71,14 @@ def schema(columns: Iterable[Column]) -> dict[str, pl.DataType]:
 
 
 def output(products: Iterable[str]) -> tuple[Column, ...]:
-    """Return the columns a run adds: depends on the *products* chosen, never on the data."""
-    return ENRICH + tuple(column for product in products for column in PRODUCTS[product])
+    """
+    Return the columns a run adds: depends on the *products* chosen, never on the data.
+
+    What several products tell is one column, that of the first of them.
+    """
+    chosen: dict[str, Column] = {}
+    for product in products:
+        for column in PRODUCTS[product]:
+            if column.of_rows:
+                chosen.setdefault(column.name, column)
+    return ENRICH + tuple(chosen.values())
