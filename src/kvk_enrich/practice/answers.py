@@ -1,5 +1,7 @@
 """
-A company in the shapes of KVK's answers: Basisprofiel 1.5.0 and its parts, and rows of Zoeken 2.1.0.
+A company in the shapes of KVK's answers: its profiles, its branches, its names, and rows of Zoeken.
+
+Versions: Basisprofiel and Vestigingsprofiel 1.5.0, Zoeken 2.1.0, Naamgeving 1.1.
 
 Empty fields are left out, booleans are "Ja" and "Nee", dates are strings. Links come as an array
 ``links`` or as a map ``_links``; the order of the other keys goes with it, as it does at KVK.
@@ -77,27 +79,42 @@ def hoofdvestiging(company: Company, links: Links, *, geo: bool) -> Json | None:
     if not company.branches:
         return None
     main = company.branches[0]
-    people = main.people
+    return _branch_in_full(company, main, geo=geo) | _main_branch_links(company, main, links)
+
+
+def vestigingsprofiel(company: Company, branch: Branch, links: Links, *, geo: bool) -> Json:
+    """Return the answer of ``/v1/vestigingsprofielen/{vestigingsnummer}``."""
+    own = links.field(self=_branch_path(branch), basisprofiel=_profile_path(company))
+    return _branch_in_full(company, branch, geo=geo) | own
+
+
+def vestigingen(company: Company, links: Links) -> Json:
+    """Return the answer of ``.../vestigingen``: all branches in short, on one page."""
+    own = _profile_path(company)
+    commercial = sum(branch.commercial for branch in company.branches)
+    return {
+        "kvkNummer": company.number,
+        "aantalCommercieleVestigingen": commercial,
+        "aantalNietCommercieleVestigingen": len(company.branches) - commercial,
+        "totaalAantalVestigingen": len(company.branches),
+        "vestigingen": [_listed_branch(company, branch, links) for branch in company.branches],
+        **links.field(self=f"{own}/vestigingen", basisprofiel=own),
+    }
+
+
+def naamgeving(company: Company, links: Links) -> Json:
+    """Return the answer of ``/v1/naamgevingen/kvknummer/{kvkNummer}``: what it and its branches are called."""
     return _without_none(
         {
-            "vestigingsnummer": main.number,
             "kvkNummer": company.number,
             "rsin": company.rsin,
-            "indNonMailing": _yes(company.non_mailing),
-            "formeleRegistratiedatum": main.registered,
-            "materieleRegistratie": _registration(main.started, company.ended),
             "statutaireNaam": company.name if company.form.has_statutes else None,
-            "eersteHandelsnaam": main.name,
-            "indHoofdvestiging": "Ja",
-            "indCommercieleVestiging": _yes(main.commercial),
-            "voltijdWerkzamePersonen": None if people is None else people - people // 3,
-            "totaalWerkzamePersonen": people,
-            "deeltijdWerkzamePersonen": None if people is None else people // 3,
-            "handelsnamen": _trade_names(company),
-            "adressen": _addresses(company.number, main.addresses, geo=geo),
-            "websites": list(main.websites) or None,
-            "sbiActiviteiten": _activities(company),
-            **_branch_links(company, main, links),
+            "naam": company.name,
+            "ookGenoemd": company.also_known,
+            "startdatum": company.started,
+            "einddatum": company.ended,
+            "vestigingen": [_named_branch(company, branch, links) for branch in company.branches],
+            **links.field(self=f"/v1/naamgevingen/kvknummer/{company.number}", basisprofiel=_profile_path(company)),
         }
     )
 
@@ -125,7 +142,7 @@ def search_row(company: Company, branch: Branch | None, links: Links, shown: Sho
     linked = (
         links.field(basisprofiel=own)
         if branch is None
-        else links.field(basisprofiel=own, vestigingsprofiel=f"/v1/vestigingsprofielen/{branch.number}")
+        else links.field(basisprofiel=own, vestigingsprofiel=_branch_path(branch))
     )
     return _without_none(
         {
@@ -145,7 +162,7 @@ def row_type(company: Company, branch: Branch | None) -> str:
     """Return how Zoeken calls this row: rechtspersoon, hoofdvestiging or nevenvestiging."""
     if branch is None:
         return "rechtspersoon"
-    return "hoofdvestiging" if branch is company.branches[0] else "nevenvestiging"
+    return "hoofdvestiging" if _is_main(company, branch) else "nevenvestiging"
 
 
 def _short_branch(company: Company, branch: Branch, links: Links, *, geo: bool) -> Json:
@@ -161,23 +178,90 @@ def _short_branch(company: Company, branch: Branch, links: Links, *, geo: bool) 
             "totaalWerkzamePersonen": branch.people,
             "adressen": _addresses(company.number, branch.addresses, geo=geo),
             "websites": list(branch.websites) or None,
-            **_branch_links(company, branch, links),
+            **_main_branch_links(company, branch, links),
         }
     )
 
 
-def _branch_links(company: Company, branch: Branch, links: Links) -> Json:
+def _branch_in_full(company: Company, branch: Branch, *, geo: bool) -> Json:
+    people = branch.people
+    return _without_none(
+        {
+            "vestigingsnummer": branch.number,
+            "kvkNummer": company.number,
+            "rsin": company.rsin,
+            "indNonMailing": _yes(company.non_mailing),
+            "formeleRegistratiedatum": branch.registered,
+            "materieleRegistratie": _registration(branch.started, company.ended),
+            "statutaireNaam": company.name if company.form.has_statutes else None,
+            "eersteHandelsnaam": branch.name,
+            "indHoofdvestiging": _yes(_is_main(company, branch)),
+            "indCommercieleVestiging": _yes(branch.commercial),
+            "voltijdWerkzamePersonen": None if people is None else people - people // 3,
+            "totaalWerkzamePersonen": people,
+            "deeltijdWerkzamePersonen": None if people is None else people // 3,
+            "handelsnamen": _names_of(company, branch),
+            "adressen": _addresses(company.number, branch.addresses, geo=geo),
+            "websites": list(branch.websites) or None,
+            "sbiActiviteiten": _activities(company),
+        }
+    )
+
+
+def _listed_branch(company: Company, branch: Branch, links: Links) -> Json:
+    main = {"self": f"{_profile_path(company)}/hoofdvestiging"} if _is_main(company, branch) else {}
+    visible = [_address(own).get("volledigAdres") for own in branch.addresses if own.kind == VISIT and not own.shielded]
+    return _without_none(
+        {
+            "vestigingsnummer": branch.number,
+            "eersteHandelsnaam": branch.name,
+            "indHoofdvestiging": _yes(_is_main(company, branch)),
+            "indAdresAfgeschermd": _yes(branch.shielded),
+            "indCommercieleVestiging": _yes(branch.commercial),
+            "volledigAdres": visible[0] if visible else None,
+            **links.field(**main, vestigingsprofiel=_branch_path(branch)),
+        }
+    )
+
+
+def _named_branch(company: Company, branch: Branch, links: Links) -> Json:
+    named = (
+        {"eersteHandelsnaam": branch.name, "handelsnamen": _names_of(company, branch)}
+        if branch.commercial
+        else {"naam": branch.name, "ookGenoemd": branch.also_known}
+    )
+    linked = links.field(vestigingsprofiel=_branch_path(branch))
+    return _without_none({"vestigingsnummer": branch.number, **named, **linked})
+
+
+def _names_of(company: Company, branch: Branch) -> list[Json]:
+    """Return the trade names of one branch: the company's are those of the main one, and the others' own."""
+    if not _is_main(company, branch):
+        return [{"naam": branch.name, "volgorde": 0}]
+    others = {other.name for other in company.branches[1:]}
+    return [{"naam": name, "volgorde": place} for place, name in company.trade_names if name not in others]
+
+
+def _is_main(company: Company, branch: Branch) -> bool:
+    return branch is company.branches[0]
+
+
+def _main_branch_links(company: Company, branch: Branch, links: Links) -> Json:
     own = _profile_path(company)
     return links.field(
         self=f"{own}/hoofdvestiging",
         vestigingen=f"{own}/vestigingen",
         basisprofiel=own,
-        vestigingsprofiel=f"/v1/vestigingsprofielen/{branch.number}",
+        vestigingsprofiel=_branch_path(branch),
     )
 
 
 def _profile_path(company: Company) -> str:
     return f"/v1/basisprofielen/{company.number}"
+
+
+def _branch_path(branch: Branch) -> str:
+    return f"/v1/vestigingsprofielen/{branch.number}"
 
 
 def _registration(started: str, ended: str | None) -> Json:

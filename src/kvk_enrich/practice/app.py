@@ -1,5 +1,5 @@
 """
-The practice register as an ASGI app: paths, headers, limits and errors of KVK's API.
+The practice register as an ASGI app: headers, limits and faults in front of the answers of :mod:`.kvk`.
 
 ::
 
@@ -18,7 +18,7 @@ A connection that breaks (``cut``, ``reset``) is a :exc:`ConnectionResetError` o
 
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Final
@@ -28,21 +28,15 @@ import anyio
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kvk_enrich.practice import answers, codes, population, published, zoeken
-from kvk_enrich.practice.answers import Json, Links
+from kvk_enrich.practice import kvk, published
 from kvk_enrich.practice.arrivals import ArrivalLog, key_mark
 from kvk_enrich.practice.faults import Fault, Script
+from kvk_enrich.practice.kvk import JSON, fout
 from kvk_enrich.practice.limits import Allowance, Excess
 from kvk_enrich.practice.settings import Practice
 
-BASISPROFIEL_VERSION: Final = "1.5.0"
-ZOEKEN_VERSION: Final = "2.1.0"
-
-_JSON = "application/json"
-_HAL = "application/hal+json"
 _SIGMA = 0.5
 _HEADERS: Final = (
     # on every answer, as recorded in August 2026
@@ -57,7 +51,7 @@ _HEADERS: Final = (
     (b"x-frame-options", b"DENY"),
 )
 _CLOSING = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR})  # as recorded
-_NUMBER_IN_PATH = re.compile(r"/v1/basisprofielen/([^/]+)")
+_NUMBER_IN_PATH = re.compile(r"/v1/(?:basisprofielen|vestigingsprofielen|naamgevingen/kvknummer)/([^/]+)")
 _NUMBER_PARAMETERS = ("kvknummer", "rsin", "vestigingsnummer")
 _PAGE = b"<!DOCTYPE html><html><head><title>Even geduld</title></head><body><h1>Even geduld</h1></body></html>"
 
@@ -78,7 +72,7 @@ class _Register:
         self._script = Script(settings.faults, seed=settings.seed, started_ns=clock.boot_ns())
         self._allowances: dict[str, Allowance] = {}
         self._latency = random.Random(settings.seed)
-        self._answers = _answers(settings.seed)
+        self._answers = kvk.router(settings)
         published.companies(settings.seed)  # made now, not while the first caller waits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,90 +114,11 @@ class _Register:
             await anyio.sleep(usual + extra)
 
 
-def _answers(seed: int) -> Router:
-    """Return the register behind the gate."""
-    profile = "/api/v1/basisprofielen/{number}"
-    parts: Mapping[str, Callable[..., Json | None]] = {
-        profile: answers.basisprofiel,
-        f"{profile}/eigenaar": answers.eigenaar,
-        f"{profile}/hoofdvestiging": answers.hoofdvestiging,
-    }
-    routes = [Route(path, partial(_basisprofiel, part, seed)) for path, part in parts.items()]
-    return Router([*routes, Route("/api/v2/zoeken", partial(_zoeken, seed))], default=_no_such_product)
-
-
-async def _basisprofiel(part: Callable[..., Json | None], seed: int, request: Request) -> Response:
-    """Answer one of the Basisprofiel paths."""
-    media_type = _accepted(request)
-    if media_type is None:
-        return _fout("IPD1998", "", status=406)
-    number = request.path_params["number"]
-    parameters = {name.lower(): value.lower() for name, value in request.query_params.items()}
-    geo = parameters.pop("geodata", "false")
-    if parameters:
-        return _fout("IPD1999", ", ".join(parameters))
-    if geo not in {"true", "false"}:
-        return _fout("IPD1998", geo)
-    if re.fullmatch(r"[0-9]{8}", number) is None:
-        return _fout("IPD0004", number)
-    if number in published.TROUBLED:
-        return _fout(published.TROUBLED[number], number)
-    company = population.company(number, seed=seed)
-    body = part(company, _links(request, media_type), geo=geo == "true") if company is not None else None
-    return _fout("IPD0005", number) if body is None else _found(body, media_type, BASISPROFIEL_VERSION)
-
-
-async def _zoeken(seed: int, request: Request) -> Response:
-    """Answer a search."""
-    media_type = _accepted(request)
-    if media_type is None:
-        return _fout("IPD1998", "", status=406)
-    try:
-        query = zoeken.parse(request.query_params.multi_items())
-    except zoeken.BadQuery as bad:
-        return _fout(bad.code, bad.asked)
-    number = query.given.get("kvknummer", "")
-    if number in published.TROUBLED:
-        return _fout(published.TROUBLED[number], number)
-    body = zoeken.answer(query, _links(request, media_type), seed=seed)
-    return _fout("IPD5200", "") if body is None else _found(body, media_type, ZOEKEN_VERSION)
-
-
-async def _no_such_product(scope: Scope, receive: Receive, send: Send) -> None:
-    await _fout("IPD0001", quote(scope["path"]))(scope, receive, send)
-
-
-def _accepted(request: Request) -> str | None:
-    """Return the media type to answer in; None: nothing we have is accepted. Weights are not looked at."""
-    for given in request.headers.get("accept", _JSON).lower().split(","):
-        match given.partition(";")[0].strip():
-            case "application/json" | "application/*" | "*/*" | "":
-                return _JSON
-            case "application/hal+json":
-                return _HAL
-    return None
-
-
-def _links(request: Request, media_type: str) -> Links:
-    url = request.url
-    return Links("_links" if media_type == _HAL else "links", f"{url.scheme}://{url.netloc}/api")
-
-
-def _found(body: Json, media_type: str, version: str) -> Response:
-    return Response(msgspec.json.encode(body), 200, {"API-Version": version}, media_type)
-
-
-def _fout(code: str, asked: str, *, status: int | None = None, headers: Mapping[str, str] | None = None) -> Response:
-    """Return KVK's own error; always as application/json, whatever was asked for."""
-    body = msgspec.json.encode(codes.body_of(code, asked))
-    return Response(body, codes.status_of(code) if status is None else status, headers, _JSON)
-
-
 def _gateway(status: int, about: str, *, code: str | None = None, retry_after: str | None = None) -> Response:
     """Return a refusal of the gateway in front of the API: JSON, but not KVK's ``fout``."""
     body = {"status": status, "message": HTTPStatus(status).phrase, "requestId": key_mark(about)}
     headers = {} if retry_after is None else {"Retry-After": retry_after}
-    return Response(msgspec.json.encode(body | ({"code": code} if code else {})), status, headers, _JSON)
+    return Response(msgspec.json.encode(body | ({"code": code} if code else {})), status, headers, JSON)
 
 
 def _scripted(fault: Fault, number: str, retry_after: str | None) -> Response | None:
@@ -213,7 +128,7 @@ def _scripted(fault: Fault, number: str, retry_after: str | None) -> Response | 
         return _misplaced(fault.body, fault.status or 200, headers)
     code = fault.code or ("IPD9999" if fault.status == HTTPStatus.INTERNAL_SERVER_ERROR else None)
     if code is not None:
-        return _fout(code, number, status=fault.status, headers=headers)
+        return fout(code, number, status=fault.status, headers=headers)
     if fault.status is None:
         return None
     if fault.status in {401, 403, 429}:
@@ -224,7 +139,7 @@ def _scripted(fault: Fault, number: str, retry_after: str | None) -> Response | 
 def _misplaced(body: str, status: int, headers: Mapping[str, str]) -> Response:
     """Return what should never come from a register, under a status that promises otherwise."""
     content = {"html": _PAGE, "broken": b'{"kvkNummer": "6959', "other": b'["pong"]', "empty": b""}[body]
-    return Response(content, status, headers, "text/html" if body == "html" else _JSON)
+    return Response(content, status, headers, "text/html" if body == "html" else JSON)
 
 
 def _altering(send: Send, fault: Fault, number: str) -> Send:

@@ -62,7 +62,12 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
-    """A place of business; *people* is None where the register does not know."""
+    """
+    A place of business; *people* is None where the register does not know.
+
+    Args:
+        also_known: Another name than its own (ookGenoemd), told of those that are not commercial.
+    """
 
     number: str
     name: str
@@ -72,6 +77,12 @@ class Branch:
     people: int | None
     addresses: tuple[Address, ...]
     websites: tuple[str, ...] = ()
+    also_known: str | None = None
+
+    @property
+    def shielded(self) -> bool:
+        """Whether its visiting address is kept from us: marked as such, or left out."""
+        return all(address.shielded for address in self.addresses if address.kind == VISIT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +96,7 @@ class Company:
         addresses: Those of the owner, delivered only where there is no branch.
         removed: datumUitschrijving of the owner.
         listed: Whether Zoeken has a row of type rechtspersoon beside those of the branches.
+        also_known: Another name than its own (ookGenoemd).
     """
 
     number: str
@@ -102,6 +114,7 @@ class Company:
     branches: tuple[Branch, ...]
     addresses: tuple[Address, ...]
     listed: bool
+    also_known: str | None
 
     @property
     def active(self) -> bool:
@@ -141,6 +154,7 @@ def invent(number: str, seed: int, *, form: LegalForm, rsin: str, branch_numbers
         branches=branches,
         addresses=() if branches else _addresses(Dice(seed, number, "address"), shielding=0.02),
         listed=form.has_statutes and (not branches or dice.chance(0.7)),
+        also_known=_also_known(Dice(seed, number, "also known")),
     )
 
 
@@ -176,6 +190,7 @@ def _branches(seed: int, number: str, form: LegalForm, name: str, numbers: tuple
         people=_people(dice),
         addresses=_addresses(Dice(seed, number, "address"), shielding=0.06),
         websites=_websites(dice, name),
+        also_known=_also_known(Dice(seed, number, "branch also known")),
     )
     return (main, *(_other_branch(Dice(seed, number, "branch", other), main, other) for other in numbers[1:]))
 
@@ -201,6 +216,10 @@ def _trade_names(dice: Dice, name: str, branches: tuple[Branch, ...]) -> tuple[t
     extra = [f"{word} {dice.pick(words.TRADES)}" for word in dice.sample(words.INVENTED, more)]
     names = list(enumerate(dict.fromkeys([name, *extra, *(branch.name for branch in branches[1:_MOST_NAMES])])))
     return tuple(dice.sample(names, len(names)) if dice.chance(0.3) else names)
+
+
+def _also_known(dice: Dice) -> str | None:
+    return f"{dice.pick(words.INVENTED)} {dice.pick(words.TRADES)}" if dice.chance(0.15) else None
 
 
 def _activities(dice: Dice) -> tuple[tuple[str, str], ...]:
