@@ -8,7 +8,7 @@ import pytest
 from tests.harness import command
 
 COMMANDS = [[], ["run"], ["plan"], ["budget"], ["budget", "show"], ["runs"], ["runs", "list"], ["runs", "show"]]
-COMMANDS += [["config"], ["config", "check"], ["config", "show"], ["practice"], ["practice", "serve"]]
+COMMANDS += [["search"], ["config"], ["config", "check"], ["config", "show"], ["practice"], ["practice", "serve"]]
 HEAVY = {"polars", "duckdb", "pyarrow", "httpx2", "anyio", "pydantic", "rich", "structlog", "starlette", "uvicorn"}
 
 

@@ -165,6 +165,35 @@ def plan_command(flags: dict[str, Any]) -> None:
         _say(*_forecast_lines(forecast))
 
 
+@app.command("search")
+def search_command(
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="Words of a name.")] = None,
+    source: Annotated[str | None, typer.Option(help="Who is asked: kvk, kvk-test, kvkbase or practice. [kvk]")] = None,
+    postcode: Annotated[str | None, typer.Option(help="Such as 1234AB; with --house-number. Not at kvkbase.")] = None,
+    house_number: Annotated[str | None, typer.Option(help="Such as 12 or 12a; with --postcode.")] = None,
+    city: Annotated[str | None, typer.Option(help="The whole name of the town. Not at kvkbase.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Also companies that ended.")] = False,
+    autocomplete: Annotated[
+        bool, typer.Option("--autocomplete", help="TEXT is how the name begins; kvkbase only.")
+    ] = False,
+    home: Home = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """
+    Look for a company's number by its name or address.
+
+    Free at KVK; at kvkbase a search costs a token. What is found is printed and nowhere kept.
+    """
+    from kvk_enrich import searching, telling
+
+    wanted = searching.Wanted(
+        text=text, postcode=postcode, house_number=house_number, city=city, inactive=all_, autocomplete=autocomplete
+    )
+    found = searching.search(_settings(home, config, source), wanted)
+    _print(json, lambda: found, lambda: telling.hits(found))
+
+
 def _job(flags: dict[str, Any], *, need_key: bool = True) -> tuple[Any, bool]:
     from kvk_enrich.config import load
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kvk_enrich.config import Setting
     from kvk_enrich.flow import Finished, Forecast
     from kvk_enrich.record import Rows
+    from kvk_enrich.searching import Hits
     from kvk_enrich.state.journal import RunLine
 
 _NEXT = {
@@ -22,6 +23,8 @@ _NEXT = {
     ExitCode.INTERRUPTED: "Run the same command again to go on; nothing is paid twice.",
     ExitCode.TERMINATED: "Run the same command again to go on; nothing is paid twice.",
 }
+
+_ACTIVE = {True: "yes", False: "no", None: "not told"}
 
 
 def finished(end: "Finished") -> list[str]:
@@ -107,6 +110,23 @@ def ledger(lines: Sequence["LedgerLine"]) -> list[str]:
         ("month", "register", "account", "calls", "left", "EUR calls", "EUR fee", "EUR total", "EUR by month's end"),
         table,
     )
+
+
+def hits(found: "Hits") -> list[str]:
+    """Return what a search found as a table. Names come from elsewhere: what steers a terminal is taken out."""
+    if not found.hits:
+        return ["Nothing found."]
+    table = [
+        tuple(
+            "".join(letter if letter.isprintable() else " " for letter in cell or "").strip()
+            for cell in (hit.kvk_number, hit.name, hit.city, hit.branch_number, hit.kind, _ACTIVE[hit.active])
+        )
+        for hit in found.hits
+    ]
+    lines = _table(("KVK number", "name", "city", "branch", "type", "active"), table)
+    if found.total > len(found.hits):
+        lines.append(f"{len(found.hits):,} of {found.total:,} shown: say more of what you look for.")
+    return lines
 
 
 def settings(lines: Iterable["Setting"]) -> list[str]:
