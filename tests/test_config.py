@@ -157,7 +157,8 @@ def test_max_age_bounds_not_found_too(job):
 def test_a_program_may_pass_real_values(job, folder):
     """A pipeline gives paths, durations and amounts as what they are."""
     made = job(output=folder / "out.csv", max_runtime=timedelta(minutes=5), max_eur=Decimal("0.10"))
-    assert (made.output, made.max_runtime, made.max_calls) == (folder / "out.csv", timedelta(minutes=5), 5)
+    assert (made.output, made.max_runtime) == (folder / "out.csv", timedelta(minutes=5))
+    assert made.max_micro_eur == 100_000
 
 
 def test_values_of_variables_are_text(job):
@@ -576,34 +577,12 @@ def test_no_key_shows(job, folder):
 # -- money and outputs ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("max_eur", "max_calls", "ceiling"),
-    [
-        (None, None, None),
-        ("1.00", None, 50),
-        ("0.0199", None, 0),
-        ("0.02", None, 1),
-        ("0.059999", None, 2),
-        (0.3, None, 15),
-        ("10", 7, 7),
-        ("0.10", 7, 5),
-        (None, 0, 0),
-    ],
-)
-def test_the_lower_ceiling_counts(job, max_eur, max_calls, ceiling):
-    """Euro become whole calls, rounded down, and never more than --max-calls."""
-    assert job(max_eur=max_eur, max_calls=max_calls).max_calls == ceiling
-
-
-def test_what_costs_nothing_has_no_ceiling_in_calls(job):
-    """At a price of zero any budget lasts."""
-    assert job(source="kvk-test", max_eur="1").max_calls is None
-
-
 @pytest.mark.parametrize(("max_eur", "micro"), [(None, None), ("0", 0), ("0.000001", 1), (0.3, 300_000)])
 def test_a_ceiling_in_euro_is_exact(job, max_eur, micro):
-    """Whatever the calls of a run cost."""
-    assert job(max_eur=max_eur).max_micro_eur == micro
+    """It bounds money and no calls, and a ceiling of calls no money: the journal heeds both."""
+    made = job(max_eur=max_eur)
+    assert (made.max_micro_eur, made.max_calls) == (micro, None)
+    assert (job(max_calls=7).max_micro_eur, job(max_calls=7).max_calls) == (None, 7)
 
 
 def test_the_price_is_that_of_the_day(job):
@@ -623,7 +602,7 @@ def test_a_day_without_a_price_is_refused(problems):
 
 def test_the_lower_month_counts(job):
     """budget.calls_per_month bounds the source's month, and never widens it."""
-    months = [job(f"[budget]\ncalls_per_month = {limit}").source.calls_per_month for limit in (50, 10_000_000)]
+    months = [job(f"[budget]\ncalls_per_month = {limit}").source.allowance for limit in (50, 10_000_000)]
     assert months == [50, 300_000]
 
 

@@ -15,6 +15,7 @@ from kvk_enrich.config import Settings
 from kvk_enrich.config import read as settings_of
 from kvk_enrich.errors import ConfigError, ExitCode, RegisterError
 from kvk_enrich.practice import population
+from kvk_enrich.registers.kvk import Kvk
 from kvk_enrich.registers.kvkbase import Kvkbase
 from kvk_enrich.searching import Hit, Hits, Wanted, search
 from kvk_enrich.state.home import open_home
@@ -115,7 +116,7 @@ def test_kvk_is_asked_by_its_own_parameters(settings, monkeypatch, wanted, query
         asked.append((dict(given), inactive))
         return Hits(0, ())
 
-    monkeypatch.setattr(searching.Kvk, "search", noted)
+    monkeypatch.setattr(Kvk, "search", noted)
     search(settings(), wanted)
     assert asked == [(query, wanted.inactive)]
 

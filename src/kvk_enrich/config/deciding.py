@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kvk_enrich.config.checks import PRODUCTS
 from kvk_enrich.config.reading import read
-from kvk_enrich.config.sections import Budget, Output, Run, Sections
+from kvk_enrich.config.sections import Output, Run, Sections
 from kvk_enrich.config.services import source, vies
 from kvk_enrich.config.values import Job, Source
 from kvk_enrich.config.words import quoted
@@ -68,7 +68,7 @@ def load(
         delimiter=sections.input.delimiter,
         sheet=sections.input.sheet,
         csv_dialect=sections.output.csv_dialect,
-        max_calls=_max_calls(sections.budget, register),
+        max_calls=sections.budget.max_calls,
         max_micro_eur=None if max_eur is None else micro(max_eur),
         max_age_found=sections.cache.max_age_found,
         max_age_not_found=min(sections.cache.max_age_not_found, sections.cache.max_age_found),
@@ -174,10 +174,3 @@ def _refuse_overwriting(list_file: Path, output: Path) -> None:
     for written in (output, *(output.with_suffix(end) for end in (".failed.csv", ".report.html", ".run.json"))):
         if written == list_file or (written.exists() and list_file.exists() and written.samefile(list_file)):
             raise InputRefused(f"{written} would overwrite the list {list_file}; name another output with -o")
-
-
-def _max_calls(budget: Budget, register: Source) -> int | None:
-    ceilings = [] if budget.max_calls is None else [budget.max_calls]
-    if budget.max_eur is not None and register.price_eur:
-        ceilings.append(int(budget.max_eur // register.price_eur))
-    return min(ceilings, default=None)

@@ -60,11 +60,6 @@ class Source:
     faults: tuple[str, ...] = ()
     in_process: bool = False
 
-    @property
-    def calls_per_month(self) -> int:
-        """The allowance, where it is of calls and of a month."""
-        return self.allowance
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -85,7 +80,7 @@ class Job:
     delimiter: str | None = None  # None: found by looking
     sheet: str | None = None  # None: the first visible one
     csv_dialect: str = "standard"
-    max_calls: int | None = None  # the lower of --max-calls and --max-eur at the source's price
+    max_calls: int | None = None
     max_micro_eur: int | None = None
     max_age_found: timedelta = timedelta(days=30)
     max_age_not_found: timedelta = timedelta(days=7)
@@ -95,11 +90,6 @@ class Job:
     sample: int | None = None
     max_runtime: timedelta | None = None
     yes: bool = False
-
-    @property
-    def column(self) -> str | None:
-        """The one column that was named."""
-        return self.columns[0] if len(self.columns) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
