@@ -238,7 +238,7 @@ def _retry_after(value: str) -> str:
 
 
 def _code(value: str) -> str:
-    if not value.isalnum():
+    if not value.replace("_", "").isalnum():
         raise ValueError("a code such as IPD1002 is needed")
     return value
 
