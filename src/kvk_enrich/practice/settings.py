@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from kvk_enrich.clock import Clock, SystemClock
 from kvk_enrich.practice.faults import Fault
+from kvk_enrich.practice.vies_faults import ViesFault
 
 API_KEY: Final = "practice"
 """A key that is accepted; so is any other that does not begin with "wrong"."""
@@ -60,6 +61,30 @@ class Kvkbase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Vies:
+    """
+    VIES in practice.
+
+    Args:
+        faults: What goes wrong, and when; of several that apply the first one does.
+        at_once: The most requests under way, of all states.
+        at_once_per_state: The most requests under way for one state.
+        calls_per_day: After so many in a day all are answered with IP_BLOCKED.
+        proof_of_invalid: Whether "not valid" comes with a consultation number too.
+        refusal_status: HTTP status of INVALID_INPUT (clients have seen 200 and expect 400).
+        sole_traders: Whether the Netherlands discloses who they are.
+    """
+
+    faults: tuple[ViesFault, ...] = ()
+    at_once: int = 50
+    at_once_per_state: int = 20
+    calls_per_day: int = 40_000
+    proof_of_invalid: bool = False
+    refusal_status: Literal[200, 400] = 200
+    sole_traders: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Practice:
     """
     One practice register.
@@ -78,6 +103,7 @@ class Practice:
         not_acceptable: An Accept header with nothing we have is refused (406); if not, JSON is sent.
         clock: Where the time comes from.
         kvkbase: How kvkbase beside it behaves.
+        vies: How VIES beside it behaves.
     """
 
     latency_seconds: float = 0.5
@@ -92,3 +118,4 @@ class Practice:
     not_acceptable: bool = True
     clock: Clock = field(default_factory=SystemClock)
     kvkbase: Kvkbase = Kvkbase()
+    vies: Vies = Vies()
