@@ -64,7 +64,7 @@ _OVERLOADED: Final = {
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 }
-_TOLD: Final = 16
+_TOLD: Final = 14
 """Characters of a number that is not ours that are repeated."""
 
 _CODE: Final = re.compile(r"[A-Z][A-Z_]{2,39}", re.ASCII)
@@ -76,7 +76,7 @@ class Hit:
     """One company that a search found; *active* is None where the service does not say."""
 
     kvk_number: str
-    name: str
+    name: str | None
     city: str | None
     active: bool | None
 
@@ -90,7 +90,7 @@ class Health(Struct, frozen=True):
 
 class _Result(Struct, frozen=True, rename="camel"):
     kvk_number: str
-    name: str
+    name: str | None = None
     city: str | None = None
     is_active: bool | None = None
 
@@ -264,7 +264,7 @@ def read_batch(call: Call, response: httpx2.Response, body: bytes) -> tuple[Answ
     )
     for answer in answers:
         told.setdefault(answer.number, answer)
-    strangers = len(told.keys() - set(call.numbers))
+    strangers = len(told.keys() - {*call.numbers, ""})
     reason, detail = ("wrong_company", f"{strangers} of others came") if strangers else ("missing_in_answer", "")
     return tuple(told.get(number) or Failed(number, reason, detail) for number in call.numbers)
 
