@@ -7,129 +7,109 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvk_enrich.plan import KEY, Allowance, Plan, make_plan
+from kvk_enrich.plan import Allowance, Plan, Tariff, make_plan
 
 PRICE = 20_000
-NUMBERS = {"kind": pl.String, "number": pl.String}
-FRESH = NUMBERS | {"status": pl.String}
+TARIFFS = {
+    "zoeken": Tariff("company"),
+    "basisprofiel": Tariff("company", micro_eur=PRICE),
+    "naamgeving": Tariff("company", micro_eur=PRICE),
+    "vies": Tariff("vat"),
+}
+QUESTION = {"product": pl.String, "kind": pl.String, "number": pl.String}
 
 
-def numbers_of(names: list[str]) -> pl.DataFrame:
-    """Return *names* as KVK numbers."""
-    return pl.DataFrame({"kind": ["kvk"] * len(names), "number": names}, schema=NUMBERS)
+def questions_of(pairs: list[tuple[str, str]]) -> pl.DataFrame:
+    """Return *pairs* of product and number as open questions."""
+    return pl.DataFrame([(product, "kvk", number) for product, number in pairs], schema=QUESTION, orient="row")
 
 
-def fresh_of(names: list[str]) -> pl.DataFrame:
-    """Return *names* as found and fresh."""
-    return numbers_of(names).with_columns(status=pl.lit("found")).select(*FRESH)
+def listed(frame: pl.DataFrame) -> list[tuple[str, str]]:
+    """Return product and number of each line of *frame*, in order."""
+    return frame.select("product", "number").rows()
 
 
-def listed(frame: pl.DataFrame) -> list[str]:
-    """Return the numbers of *frame*, in order."""
-    return frame["number"].to_list()
-
-
-digits = st.lists(st.integers(0, 60).map(lambda value: f"{value:08}"), max_size=40, unique=True)
+wishes = st.lists(
+    st.tuples(st.sampled_from(list(TARIFFS)), st.integers(0, 60).map(lambda value: f"{value:08}")),
+    max_size=40,
+    unique=True,
+)
 ceilings = st.one_of(st.none(), st.integers(0, 50))
 
 
 @st.composite
-def plans(draw: st.DrawFn) -> tuple[list[str], set[str], Allowance, int | None, bool, Plan]:
-    """Return what was asked for, and the plan that was made of it."""
-    names, cached = draw(digits), draw(digits)
-    allowance = Allowance(draw(ceilings), draw(ceilings))
-    sample, offline = draw(st.one_of(st.none(), st.integers(0, 50))), draw(st.booleans())
-    made = make_plan(numbers_of(names), fresh_of(cached), allowance, price=PRICE, sample=sample, offline=offline)
-    return names, set(cached), allowance, sample, offline, made
+def plans(draw: st.DrawFn) -> tuple[list[tuple[str, str]], Allowance, bool, dict[str, int], Plan]:
+    """Return what was open and allowed, and the plan that was made of it."""
+    pairs, offline = draw(wishes), draw(st.booleans())
+    allowance = Allowance(draw(ceilings), draw(ceilings), draw(st.one_of(st.none(), st.integers(0, 50 * PRICE))))
+    later = draw(st.dictionaries(st.sampled_from(list(TARIFFS)), st.integers(1, 30), max_size=3))
+    made = make_plan(questions_of(pairs), later, TARIFFS, {"company": allowance, "vat": Allowance(9)}, offline=offline)
+    return pairs, allowance, offline, later, made
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(plans())
-def test_every_number_is_in_exactly_one_frame_and_in_order(drawn):
-    """Hits, asks and deferred are disjoint, together all numbers, each in first-seen order."""
-    names, *_, made = drawn
-    frames = [listed(made.hits), listed(made.asks), listed(made.deferred)]
-    assert sorted(chain(*frames)) == sorted(names)
-    assert made.distinct == len(names)
-    for frame in frames[:2]:
-        assert frame == [name for name in names if name in frame]
-    assert (made.hits.columns, made.asks.columns, made.deferred.columns) == ([*KEY, "status"], KEY, [*KEY, "reason"])
+def test_every_question_is_in_exactly_one_frame_and_in_order(drawn):
+    """Asked or left out, none twice, each frame in the order of the list."""
+    pairs, *_, made = drawn
+    frames = [listed(made.asks), listed(made.deferred)]
+    assert sorted(chain(*frames)) == sorted(pairs)
+    for frame in frames:
+        assert frame == [pair for pair in pairs if pair in frame]
+    assert made.deferred.columns == [*QUESTION, "reason"]
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(plans())
-def test_no_plan_goes_over_a_ceiling(drawn):
-    """Asks are at most what the run and the month allow, and as many as they allow."""
-    names, cached, allowance, sample, offline, made = drawn
-    chosen = names if sample is None else names[:sample]
-    missing = [name for name in chosen if name not in cached]
-    limits = [limit for limit in (allowance.run, allowance.month) if limit is not None]
-    expected = 0 if offline else min([len(missing), *limits])
-    assert listed(made.asks) == missing[:expected]
-    assert made.cost == expected * PRICE
+def test_no_ceiling_is_passed_and_nothing_is_left_out_without_one(drawn):
+    """Paid calls keep to the run's ceilings, all calls to the allowance; later ones are counted in."""
+    _, allowance, offline, later, made = drawn
+    counts = made.counts
+    company = sum(count for product, count in counts.items() if TARIFFS[product].payer == "company")
+    paid = sum(count for product, count in counts.items() if TARIFFS[product].micro_eur)
+    assert allowance.units is None or company <= allowance.units
+    assert allowance.calls is None or paid <= allowance.calls
+    assert allowance.micro_eur is None or made.cost <= allowance.micro_eur
+    assert counts.get("vies", 0) <= 9
+    assert made.cost == paid * PRICE
+    if offline:
+        assert (made.asks.height, made.later) == (0, {})
+        assert set(made.deferred["reason"]) <= {"offline"}
+    elif allowance == Allowance():
+        assert set(made.deferred["product"]) <= {"vies"}
+        assert all(made.later[product] == count for product, count in later.items() if product != "vies")
 
 
-@settings(max_examples=60)
-@given(plans())
-def test_every_deferred_number_has_its_reason(drawn):
-    """Outside the sample, offline, or beyond the ceiling that binds first: each is told apart."""
-    names, _, allowance, sample, offline, made = drawn
-    beyond = set(names[sample:]) if sample is not None else set()
-    run_first = allowance.run is not None and (allowance.month is None or allowance.run < allowance.month)
-    ceiling = "offline" if offline else "run_ceiling" if run_first else "month_ceiling"
-    reasons = dict(made.deferred.select("number", "reason").iter_rows())
-    assert reasons == {name: "not_sampled" if name in beyond else ceiling for name in listed(made.deferred)}
-
-
-@settings(max_examples=50)
-@given(plans())
-def test_planning_again_after_the_answers_asks_nothing_new(drawn):
-    """What was asked and answered is a hit the next time, and is not asked again."""
-    names, cached, *_, made = drawn
-    again = make_plan(numbers_of(names), fresh_of(sorted(cached | set(listed(made.asks)))), Allowance(), price=PRICE)
-    assert not set(listed(again.asks)) & set(listed(made.asks))
-    full = make_plan(numbers_of(names), fresh_of(names), Allowance(run=0), price=PRICE)
-    assert (listed(full.hits), len(full.asks), len(full.deferred), full.cost) == (names, 0, 0, 0)
-
-
-@settings(max_examples=50)
-@given(digits, digits, st.integers(1, 12))
-def test_a_list_is_finished_in_as_many_runs_as_its_ceiling_needs(names: list[str], cached: list[str], ceiling: int):
-    """Run after run with a ceiling asks every number once."""
-    known, asked = list(cached), []
-    for _ in range(len(names) // ceiling + 1):
-        made = make_plan(numbers_of(names), fresh_of(known), Allowance(run=ceiling), price=PRICE)
-        asked += listed(made.asks)
-        known += listed(made.asks)
-    assert asked == [name for name in names if name not in cached]
-
-
-def test_kinds_are_told_apart():
-    """The same digits of another kind are another number."""
-    numbers = pl.DataFrame({"kind": ["kvk", "rsin"], "number": ["1", "1"]}, schema=NUMBERS)
-    made = make_plan(numbers, fresh_of(["1"]), Allowance(), price=PRICE)
-    assert made.asks.rows() == [("rsin", "1")]
-
-
-def test_order_is_kept_at_size():
-    """Order does not get lost where joins are done in parallel."""
-    names = [f"{(place * 7919) % 200_003:08}" for place in range(200_000)]
-    made = make_plan(numbers_of(names), fresh_of(names[::3]), Allowance(run=100_000), price=PRICE)
-    assert listed(made.hits) == names[::3]
-    missing = [name for place, name in enumerate(names) if place % 3]
-    assert (listed(made.asks), listed(made.deferred)) == (missing[:100_000], missing[100_000:])
+def test_what_is_free_is_granted_before_what_is_paid():
+    """It may show that the paid call need not be made."""
+    pairs = [("basisprofiel", "00000001"), ("zoeken", "00000002"), ("zoeken", "00000003")]
+    made = make_plan(questions_of(pairs), {}, TARIFFS, {"company": Allowance(2)})
+    assert listed(made.asks) == pairs[1:]
+    assert made.deferred.rows() == [("basisprofiel", "kvk", "00000001", "month_ceiling")]
 
 
 @pytest.mark.parametrize(
-    ("run", "month", "reason"),
+    ("allowance", "reason"),
     [
-        (5, 9, "run_ceiling"),
-        (9, 5, "month_ceiling"),
-        (5, 5, "month_ceiling"),
-        (5, None, "run_ceiling"),
-        (None, 5, "month_ceiling"),
+        (Allowance(9, 1), "run_ceiling"),
+        (Allowance(9, None, PRICE + 1), "run_ceiling"),
+        (Allowance(1, 9), "month_ceiling"),
+        (Allowance(1), "month_ceiling"),
+        (Allowance(1, 1), "month_ceiling"),
     ],
 )
-def test_the_ceiling_that_binds_first_is_named(run: int | None, month: int | None, reason: str):
-    """With both in reach the lower one is the reason; the journal's leases say the same."""
-    assert Allowance(run, month).reason == reason
+def test_the_reason_names_the_ceiling_that_binds(allowance, reason):
+    """The month where both would: a higher ceiling of the run would not help."""
+    pairs = [("basisprofiel", "00000001"), ("naamgeving", "00000001")]
+    made = make_plan(questions_of(pairs), {}, TARIFFS, {"company": allowance})
+    assert listed(made.asks) == pairs[:1]
+    assert made.deferred["reason"].to_list() == [reason]
+
+
+def test_units_count_per_number():
+    """A lookup of five tokens takes five of the allowance."""
+    tariffs = {"enriched": Tariff("company", 5, 0, 100)}
+    pairs = [("enriched", f"{number:08}") for number in range(5)]
+    made = make_plan(questions_of(pairs), {"enriched": 9}, tariffs, {"company": Allowance(12)})
+    assert listed(made.asks) == pairs[:2]
+    assert made.later == {}

@@ -10,27 +10,25 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from http import HTTPStatus
 from typing import Final
 
 import anyio
 import anyio.to_thread
 
+from kvk_enrich.aliases import without_digits
 from kvk_enrich.clock import Clock
-from kvk_enrich.errors import EnrichError, ExitCode, NotSent
+from kvk_enrich.errors import EnrichError, ExitCode
 from kvk_enrich.fetch.breaker import Breaker, Patience
 from kvk_enrich.fetch.fanout import fan_out
 from kvk_enrich.fetch.feed import Claimed, Feed
 from kvk_enrich.fetch.gate import Gate, Leased
 from kvk_enrich.fetch.policies import (
-    Answers,
     Backoff,
     Done,
-    Fetch,
     RetryBudget,
     paced,
     quiet_retries,
@@ -38,11 +36,21 @@ from kvk_enrich.fetch.policies import (
     settled,
 )
 from kvk_enrich.fetch.recorder import Recorder
-from kvk_enrich.fetch.stop import Cause, Halted, Stop
-from kvk_enrich.model import Answer, Call, Deferred, Failed, Found, Kind, NotFound, Outcome, Permit, Status
+from kvk_enrich.fetch.states import StateFeed, by_state
+from kvk_enrich.fetch.stop import Cause, Stop
+from kvk_enrich.model import (
+    Call,
+    Deferred,
+    Failed,
+    Found,
+    NotFound,
+    Outcome,
+    Permit,
+    Question,
+    Status,
+)
 from kvk_enrich.progress import Progress
 from kvk_enrich.registers.interface import Register
-from kvk_enrich.registers.kvk import PROBED, Kvk
 from kvk_enrich.state.journal import Account, Journal, Settlement
 
 _SIGNALS: Final = {
@@ -68,163 +76,211 @@ _BACKOFF: Final = Backoff()
 
 @dataclass(slots=True)
 class Asked:
-    """What came of asking, number by number (those not reached before a stop are in none), and the record's figures."""
+    """What came of asking, question by question (not those that a stop left unasked), and the record's figures."""
 
-    answered: list[str] = field(default_factory=list)
-    failed: list[Failed] = field(default_factory=list)
-    deferred: list[Deferred] = field(default_factory=list)
-    sent: int = 0
+    answered: list[Question] = field(default_factory=list)
+    failed: list[tuple[Question, Failed]] = field(default_factory=list)
+    deferred: list[tuple[Question, Deferred]] = field(default_factory=list)
+    paid: int = 0
+    free: int = 0
     retries: int = 0
     most_in_a_second: int = 0
     seconds: float = 0.0
     cause: Cause | None = None
 
+    @property
+    def sent(self) -> int:
+        """Requests in all."""
+        return self.paid + self.free
+
+    def enter(self, lane: "Lane", gate: Gate, budget: RetryBudget) -> None:
+        """Add the figures of a lane that has come to its end."""
+        if lane.desk.account.micro_eur:
+            self.paid += gate.sent
+        else:
+            self.free += gate.sent
+        self.retries += budget.spent
+        self.most_in_a_second = max(self.most_in_a_second, gate.most_in_a_second)
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Who asks, on whose account, and into which journal."""
+    """
+    Who asks, on whose account, and into which journal.
+
+    *aliases* are names for numbers that must not lie there in clear; an answer that says no more than
+    that such a number is not valid is kept without its digits.
+    """
 
     journal: Journal
     account: Account
     run: str
     clock: Clock
     progress: Progress
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
-    def lease(self, wanted: int) -> Leased:
+    def lease(self, wanted: int, units: int = 1) -> Leased:
         """Take permits. See :meth:`Journal.lease`."""
-        return self.journal.lease(self.run, self.account, wanted)
+        return self.journal.lease(self.run, self.account, wanted, units)
 
     def give_back(self, permits: list[Permit]) -> None:
         """Return unused permits."""
         self.journal.give_back(permits)
 
     def commit(self, done: Sequence[Done]) -> None:
-        """Write attempts and answers to the journal."""
-        self.journal.settle(
-            self.run,
-            self.account,
-            [
-                Settlement(each.attempt, each.call.product, each.call.kind, number, _kept(answer))
-                for each in done
-                for number, answer in zip(
-                    each.call.numbers, each.answers or [None] * len(each.call.numbers), strict=True
-                )
-            ],
-        )
+        """Write attempts and answers to the journal, and what the register says of the allowance."""
+        self.journal.settle(self.run, self.account, [line for each in done for line in self._settlements(each)])
+        left = [each.reply.left for each in done if each.reply is not None and each.reply.left is not None]
+        if left:
+            self.journal.correct(self.account, min(left))
 
-    def claim(self, product: str, since: int) -> Callable[[Sequence[str]], Claimed]:
+    def _settlements(self, done: Done) -> Iterator[Settlement]:
+        call = done.call
+        answers = done.reply.answers if done.reply and done.reply.answers else [None] * len(call.numbers)
+        for number, answer in zip(call.numbers, answers, strict=True):
+            alias = self.aliases.get(number)
+            if alias is not None and isinstance(answer, NotFound):
+                answer = replace(answer, body=without_digits(answer.body, number))  # noqa: PLW2901
+            kept = None if isinstance(answer, Failed) else answer
+            yield Settlement(done.attempt, call.product, call.kind, alias or number, kept)
+
+    def claim(self, since: int) -> Callable[[str, Sequence[str]], Claimed]:
         """Return how numbers are claimed; the claims of runs that died are freed on the way."""
 
-        def claim(numbers: Sequence[str]) -> Claimed:
-            claims = self.journal.claim(self.run, self.account.register, product, numbers, since=since)
+        def claim(product: str, numbers: Sequence[str]) -> Claimed:
+            known_as = {self.aliases.get(number, number): number for number in numbers}
+            claims = self.journal.claim(self.run, self.account.register, product, list(known_as), since=since)
             if claims.taken:
                 self.journal.sweep()
-            return Claimed(*claims)
+            return Claimed(*([known_as[name] for name in names] for names in claims))
 
         return claim
 
+    def unclaim(self, numbers: Sequence[str]) -> None:
+        """Let go of numbers that were given up: another run may wait for them."""
+        self.journal.unclaim(self.run, [self.aliases.get(number, number) for number in numbers])
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """
+    The questions for one service that are on one account.
+
+    Args:
+        desk: Who asks.
+        register: Who is asked.
+        questions: Distinct, in the order in which to ask.
+        workers: Calls under way at most.
+        deadline: Seconds from sending a request to the last byte of its answer.
+        units: What a number takes of the allowance, per product; 1 where nothing is said.
+        per_state: Calls under way for one member state at most, where the service has such.
+    """
+
+    desk: Desk
+    register: Register
+    questions: Sequence[Question]
+    workers: int
+    deadline: float
+    units: Mapping[str, int] = field(default_factory=dict)
+    per_state: int | None = None
+
+    def units_of(self, call: Call) -> int:
+        """Return what *call* takes of the allowance."""
+        return self.units.get(call.product, 1) * len(call.numbers)
+
+    def ends_all(self, cause: Cause) -> bool:
+        """Say whether the end of this lane is the end of the run: a ceiling or a side service's outage is not."""
+        return cause.exit_code not in (
+            {ExitCode.CEILING, ExitCode.UNAVAILABLE} if self.per_state else {ExitCode.CEILING}
+        )
+
 
 async def ask_all(
-    desk: Desk,
-    register: Register,
-    numbers: Sequence[str],
+    next_lanes: Callable[[Asked], Sequence[Lane]],
     *,
-    product: str,
-    kind: Kind,
     since: int,
-    workers: int,
-    deadline: float,
-    max_runtime: timedelta | None,
+    progress: Progress,
+    max_runtime: timedelta | None = None,
     patience: Patience = _PATIENCE,
     backoff: Backoff = _BACKOFF,
 ) -> Asked:
     """
-    Ask *register* for *numbers*, in their order, until all are settled or a stop is requested.
+    Ask round after round, the lanes of a round side by side, until nothing is left or a stop is requested.
 
     The first SIGINT, SIGTERM or SIGHUP requests the stop: calls under way are received and
     recorded. A second one ends the process at once; what was recorded is safe.
 
     Args:
-        desk: Who asks.
-        register: Who is asked.
-        numbers: Distinct.
-        product: What is asked.
-        kind: What the numbers are.
+        next_lanes: Given what came of all rounds so far, says what to ask next; nothing ends the asking.
+            It may block; it is called in a thread.
         since: The newest answer that the plan knew of.
-        workers: Calls under way at most.
-        deadline: Seconds from sending a request to the last byte of its answer.
+        progress: Told how it goes.
         max_runtime: After this time the stop is requested.
         patience: When a register counts as away.
         backoff: Waits between attempts.
     """
-    stop, asked = Stop(), Asked()
-    breaker = Breaker(stop, patience, desk.progress.state)
-    feed = Feed(product, kind, numbers, desk.claim(product, since), stop, desk.progress.state)
-    pace = desk.account.requests_per_second
-    gate = Gate(
-        desk,
-        breaker,
-        stop,
-        desk.clock,
-        demand=lambda: len(feed) + workers,
-        per_second=pace,
-        say=desk.progress.state,
-    )
-    budget = RetryBudget(lambda: gate.sent)
-    recorder = Recorder(desk.commit)
-    began = anyio.current_time()
-    async with _one_error(), register, anyio.create_task_group() as watch:
-        watch.start_soon(_heed_signals, stop, desk.progress)
+    stop, asked, began = Stop(), Asked(), anyio.current_time()
+    async with _one_error(), anyio.create_task_group() as watch:
+        watch.start_soon(_heed_signals, stop, progress)
         watch.start_soon(_heed_the_time, stop, max_runtime)
-        attempt = paced(_answers_of(register), gate, breaker, recorder.record, deadline=deadline)
-        ask = settled(retrying(attempt, budget, stop, backoff), stop)
-        try:
-            with quiet_retries(), _prompt_loop():
-                await fan_out(feed, _freeing(ask, desk), _tally(asked, desk, gate), stop, workers=workers)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await gate.close()
+        with quiet_retries(), _prompt_loop():
+            while lanes := await anyio.to_thread.run_sync(next_lanes, asked):
+                async with anyio.create_task_group() as round_:
+                    for lane in lanes:
+                        round_.start_soon(_ask, lane, asked, stop, since, patience, backoff)
+                if stop.requested:
+                    break
         watch.cancel_scope.cancel()
-    asked.answered += feed.answered
-    asked.cause, asked.seconds = stop.cause, anyio.current_time() - began
-    asked.sent, asked.retries, asked.most_in_a_second = gate.sent, budget.spent, gate.most_in_a_second
+    asked.cause, asked.seconds = stop.cause or asked.cause, anyio.current_time() - began
     return asked
 
 
-async def probe(desk: Desk, register: Kvk, *, deadline: float) -> timedelta:
-    """
-    Make one free call, with a permit like any other.
-
-    Args:
-        desk: Who asks.
-        register: Who is asked.
-        deadline: Seconds from sending the request to the last byte of its answer.
-
-    Returns:
-        By how much the register's clock is ahead of ours.
-
-    Raises:
-        RegisterError: the call brought no answer, or the month's allowance is used up.
-    """
-    stop, skew = Stop(), timedelta()
-    breaker = Breaker(stop, _PATIENCE, desk.progress.state)
-    gate = Gate(desk, breaker, stop, desk.clock, demand=lambda: 1, per_second=desk.account.requests_per_second)
-
-    async def fetch(_call: Call, at_send: Callable[[], Awaitable[None]]) -> tuple[Answers, int]:
-        nonlocal skew
-        skew = await register.probe(at_send)
-        return (), HTTPStatus.OK
-
-    ask = paced(fetch, gate, breaker, Recorder(desk.commit).record, deadline=deadline)
-    async with register:
+async def _ask(lane: Lane, asked: Asked, above: Stop, since: int, patience: Patience, backoff: Backoff) -> None:
+    """Ask the questions of one lane."""
+    desk, stop = lane.desk, Stop(above, lane.ends_all)
+    breaker = Breaker(stop, patience, desk.progress.state)
+    async with lane.register, _feed(lane, stop, since) as feed:
+        gate = Gate(
+            desk,
+            breaker,
+            stop,
+            desk.clock,
+            demand=lambda: len(feed) + lane.workers,
+            per_second=desk.account.requests_per_second,
+            say=desk.progress.state,
+        )
+        budget = RetryBudget(lambda: gate.sent)
+        recorder = Recorder(desk.commit)
+        attempt = paced(
+            lane.register.fetch, gate, breaker, recorder.record, deadline=lane.deadline, units=lane.units_of
+        )
+        ask = _freeing(settled(retrying(attempt, budget, stop, backoff), stop), desk)
+        if isinstance(feed, StateFeed):
+            ask = feed.judged(ask)
         try:
-            await ask(Call("zoeken", Kind.KVK, (PROBED,)))
-        except Halted:
-            assert stop.cause is not None  # noqa: S101 - nothing else halts
-            raise NotSent(stop.cause.reason, stop.cause.sentence) from None
+            await fan_out(feed, ask, _tally(asked, lane, gate), stop, workers=lane.workers)
         finally:
-            await gate.close()
-    return skew
+            with anyio.CancelScope(shield=True):
+                await gate.close()
+            asked.enter(lane, gate, budget)
+    asked.answered += feed.answered
+    asked.cause = asked.cause or stop.cause
+
+
+@asynccontextmanager
+async def _feed(lane: Lane, stop: Stop, since: int) -> AsyncIterator[Feed | StateFeed]:
+    """Give the order in which the questions of *lane* are asked."""
+    desk = lane.desk
+    say = desk.progress.state
+
+    def feed_of(questions: Sequence[Question]) -> Feed:
+        return Feed(questions, desk.claim(since), stop, say, most=lane.register.products)
+
+    if lane.per_state is None:
+        yield feed_of(lane.questions)
+        return
+    async with by_state(lane.questions, feed_of, stop, say, per_state=lane.per_state, let_go=desk.unclaim) as feed:
+        yield feed
 
 
 @contextmanager
@@ -259,18 +315,6 @@ def _single(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _kept(answer: Answer | Failed | None) -> Answer | None:
-    return None if isinstance(answer, Failed) else answer
-
-
-def _answers_of(register: Register) -> Fetch:
-    async def fetch(call: Call, at_send: Callable[[], Awaitable[None]]) -> tuple[Answers, int]:
-        reply = await register.fetch(call, at_send)
-        return reply.answers, reply.http_status
-
-    return fetch
-
-
 def _freeing(
     ask: Callable[[Call], Awaitable[tuple[Outcome, ...]]], desk: Desk
 ) -> Callable[[Call], Awaitable[tuple[Outcome, ...]]]:
@@ -280,25 +324,27 @@ def _freeing(
         outcomes = await ask(call)
         given_up = [outcome.number for outcome in outcomes if isinstance(outcome, Failed | Deferred)]
         if given_up:
-            await anyio.to_thread.run_sync(desk.journal.unclaim, desk.run, given_up)
+            await anyio.to_thread.run_sync(desk.unclaim, given_up)
         return outcomes
 
     return freeing
 
 
-def _tally(asked: Asked, desk: Desk, gate: Gate) -> Callable[[Outcome], None]:
+def _tally(asked: Asked, lane: Lane, gate: Gate) -> Callable[[Call, Outcome], None]:
     told = 0
+    price = lane.desk.account.micro_eur
 
-    def tally(outcome: Outcome) -> None:
+    def tally(call: Call, outcome: Outcome) -> None:
         nonlocal told
+        question = Question(call.product, call.kind, outcome.number)
         match outcome:
             case Found() | NotFound():
-                asked.answered.append(outcome.number)
+                asked.answered.append(question)
             case Failed():
-                asked.failed.append(outcome)
+                asked.failed.append((question, outcome))
             case Deferred():
-                asked.deferred.append(outcome)
-        desk.progress.advance(_STATUS[type(outcome)], spent_micro=(gate.sent - told) * desk.account.micro_eur)
+                asked.deferred.append((question, outcome))
+        lane.desk.progress.advance(_STATUS[type(outcome)], spent_micro=(gate.sent - told) * price)
         told = gate.sent
 
     return tally

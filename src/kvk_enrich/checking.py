@@ -1,24 +1,19 @@
 """Is everything in place for a run? Looked at step by step, so that the first line that is missing is the problem."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import timedelta
-from functools import partial
-from typing import Final, Literal
+from typing import Final
 
-import anyio
-
-from kvk_enrich.asking import Desk, probe
 from kvk_enrich.clock import Clock, SystemClock
 from kvk_enrich.config import Settings, Source, source
-from kvk_enrich.errors import RegisterError
-from kvk_enrich.progress import Progress
-from kvk_enrich.reasons import REASONS
-from kvk_enrich.sources import account_of, open_register
+from kvk_enrich.model import Call, Kind
+from kvk_enrich.once import ask_once
+from kvk_enrich.registers.kvk import PROBED
+from kvk_enrich.sources import open_register
 from kvk_enrich.state.home import Home, open_home
-from kvk_enrich.state.journal import CHECK, open_journal
 
 _TOLERATED_SKEW: Final = timedelta(minutes=2)
+_PROBE: Final = Call("probe", Kind.KVK, (PROBED,))
 
 
 def check(settings: Settings, *, online: bool = False, clock: Clock | None = None) -> Iterator[str]:
@@ -42,21 +37,9 @@ def check(settings: Settings, *, online: bool = False, clock: Clock | None = Non
         yield from _online(register, home, clock or SystemClock())
 
 
-def _online(register: Source, home: Home, clock: Clock) -> Iterator[str]:
-    with closing(open_journal(home, clock)) as journal:
-        account = account_of(register, journal, micro_eur=0)
-        run = journal.begin(CHECK, account, ceiling=1, source="config check --online")
-        state: Literal["complete", "stopped"] = "stopped"
-        try:
-            desk = Desk(journal, account, run, clock, Progress())
-            ask = partial(probe, desk, open_register(register), deadline=register.timeout_seconds)
-            skew = anyio.run(ask)
-            state = "complete"
-        except RegisterError as error:
-            said = f"the register at {register.base_url} cannot be asked: {REASONS[error.reason].sentence} ({error})"
-            raise type(error)(error.reason, said) from None
-        finally:
-            journal.finish(run, state, b"{}")
+def _online(service: Source, home: Home, clock: Clock) -> Iterator[str]:
+    register = open_register(service)
+    skew = ask_once(service, register, register.probe, call=_PROBE, home=home, clock=clock, why="config check --online")
     yield "register: answered, so key, TLS and address are right (one call, no cost)"
     if abs(skew) > _TOLERATED_SKEW:
         yield f"clock: differs by {abs(skew).total_seconds():.0f} s from the register's; set it right"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 MICRO: Final = 1_000_000
 
@@ -33,6 +33,14 @@ class Status(StrEnum):
     DEFERRED = "deferred"
 
 
+class Question(NamedTuple):
+    """What is to be known of one number: *product* of a register."""
+
+    product: str
+    kind: Kind
+    number: str
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request to a register: the *numbers* it asks for (one, where the service takes no batches)."""
@@ -40,6 +48,11 @@ class Call:
     product: str
     kind: Kind
     numbers: tuple[str, ...]
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """What it asks, number by number."""
+        return tuple(Question(self.product, self.kind, number) for number in self.numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +94,22 @@ Answer = Found | NotFound
 
 Outcome = Answer | Failed | Deferred
 """What became of a number in a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    What came back from one call.
+
+    Args:
+        answers: One per number, in the call's order; Failed where a batch brought none for a number.
+        http_status: Of the response.
+        left: Units of the allowance that the register says are left, if it says so.
+    """
+
+    answers: tuple[Answer | Failed, ...]
+    http_status: int
+    left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,106 +1,148 @@
 """
 Decide what to ask, before anything is asked. Pure: planning is free, and resuming is planning again.
 
-A killed run is continued by planning once more against what is known now: numbers that were
-answered are hits, so they are not in the calls.
+A killed run is continued by planning once more against what is known now: questions that were
+answered are not open any more, so they are not in the plan.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
-KEY: Final = ["kind", "number"]
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """
+    What asking for one product takes.
+
+    Args:
+        payer: The account whose allowance it counts against.
+        units: Of that allowance, per number.
+        micro_eur: Per number; 0: free.
+        batch: Numbers in one call at most.
+    """
+
+    payer: str
+    units: int = 1
+    micro_eur: int = 0
+    batch: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """
-    How many calls may be made: None means no ceiling.
+    How much may be asked on one account: None means no ceiling.
 
     Args:
-        run: This run's own ceiling.
-        month: What is left of the month.
+        units: What is left of its month or day.
+        calls: What is left of the run's own ceiling on paid calls.
+        micro_eur: What is left of the run's own ceiling on money.
     """
 
-    run: int | None = None
-    month: int | None = None
+    units: int | None = None
+    calls: int | None = None
+    micro_eur: int | None = None
 
-    def grants(self, wanted: int) -> int:
-        """Return how many of *wanted* calls are allowed."""
-        return min(wanted, *(limit for limit in (self.run, self.month) if limit is not None), wanted)
+    def grants(self, wanted: int, tariff: Tariff) -> tuple[int, str]:
+        """Return how many of *wanted* questions may be asked at *tariff*, and the reason code for the rest."""
+        run = [self.calls] if tariff.micro_eur else []
+        if tariff.micro_eur and self.micro_eur is not None:
+            run.append(self.micro_eur // tariff.micro_eur)
+        of_run = min((limit for limit in run if limit is not None), default=None)
+        of_month = None if self.units is None else self.units // tariff.units
+        limits = [limit for limit in (of_run, of_month) if limit is not None]
+        binds_run = of_run is not None and (of_month is None or of_run < of_month)
+        return min(wanted, *limits, wanted), "run_ceiling" if binds_run else "month_ceiling"
 
-    @property
-    def reason(self) -> str:
-        """The reason code of the ceiling that binds first."""
-        binds_run = self.run is not None and (self.month is None or self.run < self.month)
-        return "run_ceiling" if binds_run else "month_ceiling"
+    def less(self, count: int, tariff: Tariff) -> "Allowance":
+        """Return what is left after *count* questions at *tariff*."""
+
+        def rest(limit: int | None, taken: int) -> int | None:
+            return None if limit is None else max(0, limit - taken)
+
+        return Allowance(
+            rest(self.units, count * tariff.units),
+            rest(self.calls, count if tariff.micro_eur else 0),
+            rest(self.micro_eur, count * tariff.micro_eur),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """
-    What will happen to each distinct number; every number is in exactly one of the three frames.
+    What will be asked; every open question is in exactly one of the two frames.
 
     Args:
-        hits: ``kind, number, status``: known and fresh.
-        asks: ``kind, number``: one call each, in first-seen order.
-        deferred: ``kind, number, reason``: not asked in this run.
-        price: Micro-euro per call.
+        asks: ``product, kind, number``: to be asked now, in the order of the list.
+        deferred: ``product, kind, number, reason``: not asked in this run.
+        later: Per product, further questions that the answers may lead to, at most.
+        tariffs: What each product takes.
     """
 
-    hits: pl.DataFrame
     asks: pl.DataFrame
     deferred: pl.DataFrame
-    price: int
+    later: Mapping[str, int] = field(default_factory=dict)
+    tariffs: Mapping[str, Tariff] = field(default_factory=dict)
 
     @property
-    def distinct(self) -> int:
-        """Numbers in all."""
-        return len(self.hits) + len(self.asks) + len(self.deferred)
+    def counts(self) -> dict[str, int]:
+        """Questions per product, those that may come later included."""
+        now = dict(self.asks["product"].value_counts().iter_rows())
+        return {product: now.get(product, 0) + self.later.get(product, 0) for product in now | dict(self.later)}
 
     @property
     def cost(self) -> int:
-        """Micro-euro for all calls, if none has to be repeated."""
-        return len(self.asks) * self.price
+        """Micro-euro for all of them, if none has to be repeated."""
+        return sum(count * self.tariffs[product].micro_eur for product, count in self.counts.items())
 
 
 def make_plan(
-    numbers: pl.DataFrame,
-    fresh: pl.DataFrame,
-    allowance: Allowance,
+    open_questions: pl.DataFrame,
+    later: Mapping[str, int],
+    tariffs: Mapping[str, Tariff],
+    allowances: Mapping[str, Allowance],
     *,
-    price: int,
-    sample: int | None = None,
     offline: bool = False,
 ) -> Plan:
     """
-    Return what to do about *numbers*.
+    Return what to do about the questions that have no answer yet.
+
+    What is free is granted first: it may show that a paid question need not be asked.
 
     Args:
-        numbers: ``kind, number``, distinct, in first-seen order.
-        fresh: ``kind, number, status``: those that need no call.
-        allowance: Ceilings on calls.
-        price: Micro-euro per call.
-        sample: Only the first so many numbers count; the rest is deferred.
+        open_questions: ``product, kind, number``, distinct, in the order of the list.
+        later: Further questions per product that the answers may lead to, at most.
+        tariffs: What each product takes.
+        allowances: Ceilings, per payer.
         offline: Ask nothing.
     """
-    chosen = numbers.head(sample) if sample is not None else numbers
-    hits = chosen.join(fresh, on=KEY, how="inner", maintain_order="left")
-    missing = chosen.join(fresh, on=KEY, how="anti", maintain_order="left")
-    granted = 0 if offline else allowance.grants(len(missing))
+    left = dict(allowances)
+    rows = open_questions.with_row_index("place")
+    asks, deferred = [], []
+    for payer, price in sorted({(tariff.payer, tariff.micro_eur) for tariff in tariffs.values()}):
+        products = [name for name, tariff in tariffs.items() if (tariff.payer, tariff.micro_eur) == (payer, price)]
+        tariff = max((tariffs[name] for name in products), key=lambda tariff: tariff.units)
+        group = rows.filter(pl.col("product").is_in(products))
+        allowance = left.get(payer, Allowance())
+        granted, reason = (0, "offline") if offline else allowance.grants(len(group), tariff)
+        left[payer] = allowance.less(granted, tariff)
+        asks.append(group.head(granted))
+        deferred.append(group.slice(granted).with_columns(pl.lit(reason).alias("reason")))
+    possible = {} if offline else {name: _possible(count, tariffs[name], left) for name, count in later.items()}
     return Plan(
-        hits=hits,
-        asks=missing.head(granted),
-        deferred=pl.concat(
-            [
-                _deferred(missing.slice(granted), "offline" if offline else allowance.reason),
-                _deferred(numbers.slice(len(chosen)), "not_sampled"),
-            ]
-        ),
-        price=price,
+        asks=_in_order([rows.clear(), *asks]),
+        deferred=_in_order([rows.clear().with_columns(pl.lit("").alias("reason")), *deferred]),
+        later={name: count for name, count in possible.items() if count},
+        tariffs=tariffs,
     )
 
 
-def _deferred(numbers: pl.DataFrame, reason: str) -> pl.DataFrame:
-    return numbers.select(*KEY, pl.lit(reason).alias("reason"))
+def _possible(count: int, tariff: Tariff, left: dict[str, Allowance]) -> int:
+    granted, _ = left.get(tariff.payer, Allowance()).grants(count, tariff)
+    left[tariff.payer] = left.get(tariff.payer, Allowance()).less(granted, tariff)
+    return granted
+
+
+def _in_order(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    return pl.concat(frames).sort("place").drop("place")

@@ -104,11 +104,16 @@ class OutputFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outputs(msgspec.Struct, frozen=True, kw_only=True):
-    """The files of a run; *report* is null only in the record that the report itself is made from."""
+    """
+    The files of a run.
+
+    *report* is null only in the record that the report itself is made from, *branches* where they were not wanted.
+    """
 
     enriched: OutputFile
     failed: OutputFile
     report: OutputFile | None = None
+    branches: OutputFile | None = None
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,19 +1,78 @@
-"""From a configured source to the register that is asked."""
+"""From configured services to the registers that are asked, and what asking them takes."""
 
-from typing import Final
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Final
 
-from kvk_enrich.config import Source
+from kvk_enrich.config import Job, Source
+from kvk_enrich.config.values import PRACTICE_VIES
 from kvk_enrich.errors import ConfigError
-from kvk_enrich.practice import app
-from kvk_enrich.practice.faults import parse
+from kvk_enrich.model import micro
+from kvk_enrich.plan import Tariff
+from kvk_enrich.practice import app, faults, vies, vies_faults
 from kvk_enrich.practice.settings import Practice
+from kvk_enrich.practice.settings import Vies as PracticeVies
+from kvk_enrich.registers._http import AsgiApp
+from kvk_enrich.registers.interface import Register
 from kvk_enrich.registers.kvk import Kvk
+from kvk_enrich.registers.kvkbase import TOKENS, Kvkbase
+from kvk_enrich.registers.vies import Vies
+from kvk_enrich.routes import Wish
 from kvk_enrich.state.journal import Account, Journal
+
+COMPANY: Final = "company"
+VAT: Final = "vat"
+"""Whom a question goes to: the register of companies, or VIES."""
 
 _OFFICIAL: Final = {
     "kvk": "https://api.kvk.nl/api",
     "kvk-test": "https://api.kvk.nl/test/api",
+    "kvkbase": "https://api.kvkbase.nl/v1",
+    "vies": "https://ec.europa.eu/taxation_customs/vies/rest-api",
 }
+
+
+class Services:
+    """The registers of one job: each is made anew when it is opened, the practice apps live as long as the job."""
+
+    def __init__(self, job: Job) -> None:
+        """Take the services of *job*."""
+        self._job = job
+
+    @cached_property
+    def wish(self) -> Wish:
+        """What the job wants to know, and who says so."""
+        job = self._job
+        products = tuple(product for product in job.products if product != "none")
+        return Wish(job.source.name, job.vies.name, products, is_kvk=job.source.name != "kvkbase")
+
+    @cached_property
+    def tariffs(self) -> Mapping[str, Tariff]:
+        """What each product that may be asked for takes."""
+        return {product: self._tariff(product) for product in self.wish.services}
+
+    def _tariff(self, product: str) -> Tariff:
+        if product == "vies":
+            return Tariff(VAT)
+        price = micro(self._job.source.price_eur)
+        if self.wish.is_kvk:
+            return Tariff(COMPANY, micro_eur=0 if product == "zoeken" else price)
+        units = TOKENS[product]
+        return Tariff(COMPANY, units, units * price, Kvkbase.products[product])
+
+    def source(self, payer: str) -> Source:
+        """Return who is asked."""
+        return self._job.vies if payer == VAT else self._job.source
+
+    def open(self, payer: str) -> Register:
+        """Return the register, ready to be entered. Raises ConfigError as :func:`open_register`."""
+        if payer == VAT:
+            return open_vies(self._job.vies, self._apps.get(payer))
+        return open_register(self._job.source, self._apps.get(payer), geo_data=self._job.geo_data)
+
+    @cached_property
+    def _apps(self) -> Mapping[str, AsgiApp]:
+        return {payer: _app(self.source(payer)) for payer in (COMPANY, VAT) if self.source(payer).in_process}
 
 
 def register_id(source: Source) -> str:
@@ -23,41 +82,65 @@ def register_id(source: Source) -> str:
 
 
 def account_of(source: Source, journal: Journal, micro_eur: int) -> Account:
-    """Return the account that pays for calls to *source*, at *micro_eur* each. See :meth:`Journal.account`."""
+    """Return the account that pays for calls to *source*, at *micro_eur* a unit. See :meth:`Journal.account`."""
     return journal.account(
         register_id(source),
         source.account,
         source.api_key,
         requests_per_second=source.requests_per_second,
-        calls_per_month=source.calls_per_month,
+        allowance=source.allowance,
+        period=source.period,
         micro_eur=micro_eur,
     )
 
 
-def open_register(source: Source) -> Kvk:
+def open_register(source: Source, practice: AsgiApp | None = None, *, geo_data: bool = False) -> Kvk | Kvkbase:
     """
-    Return the register of *source*, ready to be entered.
+    Return the register of companies that *source* is, ready to be entered.
+
+    Args:
+        source: Who is asked.
+        practice: The app of a practice register in this process; made anew if not given.
+        geo_data: Ask KVK for coordinates too.
 
     Raises:
         ConfigError: a scripted fault or a certificate file cannot be read.
     """
-    return Kvk(
+    reached: dict[str, Any] = {"timeout_seconds": source.timeout_seconds, "ca_bundle": source.ca_bundle}
+    if source.name == "kvkbase":
+        return Kvkbase(source.base_url, source.api_key, **reached)
+    inside = practice or (_app(source) if source.in_process else None)
+    return Kvk(source.base_url, source.api_key, geo_data=geo_data, app=inside, **reached)
+
+
+def open_vies(source: Source, practice: AsgiApp | None = None) -> Vies:
+    """Return VIES, ready to be entered. See :func:`open_register`."""
+    return Vies(
         source.base_url,
-        source.api_key,
+        requester=source.requester,
+        dialect=source.dialect,
         timeout_seconds=source.timeout_seconds,
         ca_bundle=source.ca_bundle,
-        app=app.create(_practice(source)) if source.in_process else None,
+        app=practice or (_app(source) if source.in_process else None),
     )
 
 
-def _practice(source: Source) -> Practice:
+def _app(source: Source) -> AsgiApp:
+    """Return a practice register in this process."""
+    is_vies = source.name == PRACTICE_VIES
+    read, key = (vies_faults.parse, "vies_faults") if is_vies else (faults.parse, "faults")
     try:
-        faults = tuple(parse(text) for text in source.faults)
+        scripted = tuple(read(text) for text in source.faults)
     except ValueError as error:
-        raise ConfigError(f"source.practice.faults: {error}") from None
-    return Practice(
-        latency_seconds=source.latency_seconds,
-        requests_per_second=source.requests_per_second,
-        calls_per_month=source.calls_per_month,
-        faults=faults,
+        raise ConfigError(f"source.practice.{key}: {error}") from None
+    if is_vies:
+        behaviour = PracticeVies(faults=scripted, calls_per_day=source.allowance)
+        return vies.create(Practice(latency_seconds=source.latency_seconds, vies=behaviour))
+    return app.create(
+        Practice(
+            latency_seconds=source.latency_seconds,
+            requests_per_second=round(source.requests_per_second),
+            calls_per_month=source.allowance,
+            faults=scripted,
+        )
     )

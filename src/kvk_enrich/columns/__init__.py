@@ -55,6 +55,7 @@ PRODUCTS = {
     "enriched": kvkbase.ENRICHED,
     "kvkbase-branches": kvkbase.BRANCHES,
     "validate-vat": kvkbase.VALIDATE_VAT,
+    "vies": VIES,
 }
 """The columns that each product of a register fills."""
 
@@ -70,15 +71,15 @@ def schema(columns: Iterable[Column]) -> dict[str, pl.DataType]:
     return {column.name: column.dtype for column in columns}
 
 
-def output(products: Iterable[str]) -> tuple[Column, ...]:
+def output(products: Iterable[str], *, geo_data: bool = False) -> tuple[Column, ...]:
     """
     Return the columns a run adds: depends on the *products* chosen, never on the data.
 
-    What several products tell is one column, that of the first of them.
+    What several products tell is one column, that of the first of them; coordinates come with *geo_data*.
     """
     chosen: dict[str, Column] = {}
     for product in products:
         for column in PRODUCTS[product]:
-            if column.of_rows:
+            if column.of_rows or (geo_data and column in GEO):
                 chosen.setdefault(column.name, column)
     return ENRICH + tuple(chosen.values())

@@ -120,8 +120,8 @@ class Breaker:
 
     def failed(self, error: RegisterError, *, trial: bool = False) -> None:
         """Enter that a call brought no answer, and whether it was the one that tried the water."""
-        if error.reason == "in_process":
-            self.succeeded()
+        if error.reason == "in_process" or (isinstance(error, Transient) and error.part is not None):
+            self.succeeded()  # the service is there: it is about this number, or a part of the service, only
             return
         if isinstance(error, Transient) and (error.reason == "rate_limited" or error.retry_after is not None):
             self._pause(error.retry_after)

@@ -18,7 +18,7 @@ Ask = Callable[[Call], Awaitable[tuple[Outcome, ...]]]
 
 
 async def fan_out(
-    feed: AsyncIterator[Call], ask: Ask, on_outcome: Callable[[Outcome], None], stop: Stop, *, workers: int
+    feed: AsyncIterator[Call], ask: Ask, on_outcome: Callable[[Call, Outcome], None], stop: Stop, *, workers: int
 ) -> None:
     """
     Ask for every call of *feed*.
@@ -30,7 +30,7 @@ async def fan_out(
     Args:
         feed: The calls; asked for the next one only when a worker is free.
         ask: Ends in one outcome per number of the call.
-        on_outcome: Told each outcome once.
+        on_outcome: Told each outcome once, with its call.
         stop: Looked at before each call.
         workers: Calls under way at most.
     """
@@ -50,7 +50,9 @@ async def fan_out(
 class _Shared:
     """What the workers share: the feed, and whether there is more to do."""
 
-    def __init__(self, feed: AsyncIterator[Call], ask: Ask, on_outcome: Callable[[Outcome], None], stop: Stop) -> None:
+    def __init__(
+        self, feed: AsyncIterator[Call], ask: Ask, on_outcome: Callable[[Call, Outcome], None], stop: Stop
+    ) -> None:
         self._feed = feed
         self._ask = ask
         self._on_outcome = on_outcome
@@ -81,5 +83,5 @@ class _Shared:
             return False
         for outcome in await self._ask(call):
             self.answered |= isinstance(outcome, Found | NotFound)
-            self._on_outcome(outcome)
+            self._on_outcome(call, outcome)
         return True

@@ -18,7 +18,7 @@ from kvk_enrich.errors import AccessRefused, AllowanceSpent, ExitCode, NotSent, 
 from kvk_enrich.fetch.breaker import Breaker
 from kvk_enrich.fetch.gate import Gate, Place, TurnedAway
 from kvk_enrich.fetch.stop import Cause, Halted, Stop
-from kvk_enrich.model import Answer, Attempt, Call, Deferred, Failed, Outcome
+from kvk_enrich.model import Attempt, Call, Deferred, Failed, Outcome, Reply
 from kvk_enrich.reasons import REASONS
 
 ATTEMPTS: Final = 3
@@ -29,23 +29,19 @@ RETRY_FLOOR: Final = 10
 """Extra calls of a run: at most a tenth of its calls, but always ten: they are paid like any other."""
 
 
-Answers = tuple[Answer | Failed, ...]
-"""One per number of a call; Failed where a batch brought none."""
-
-
 @dataclass(frozen=True, slots=True)
 class Done:
-    """One attempt that was sent: how it went, and its answers if it brought any (one per number)."""
+    """One attempt that was sent: how it went, and what came back if anything did."""
 
     call: Call
     attempt: Attempt
-    answers: Answers | None
+    reply: Reply | None
 
 
-Fetch = Callable[[Call, Callable[[], Awaitable[None]]], Awaitable[tuple[Answers, int]]]
-"""A register's fetch: answers and HTTP status."""
+Fetch = Callable[[Call, Callable[[], Awaitable[None]]], Awaitable[Reply]]
+"""A register's fetch."""
 
-Ask = Callable[[Call], Awaitable[Answers]]
+Ask = Callable[[Call], Awaitable[Reply]]
 
 
 def paced(
@@ -55,35 +51,38 @@ def paced(
     record: Callable[[Done], Awaitable[None]],
     *,
     deadline: float,
+    units: Callable[[Call], int] = lambda _: 1,
 ) -> Ask:
     """
     Return an ask that sends when breaker and gate allow, within *deadline* seconds, and records.
+
+    A call takes *units* of the allowance.
 
     The deadline counts from sending to the last byte of the body: a dripping answer never trips
     a read timeout. A call turned away at the gate was not sent; it lines up again.
     """
 
-    async def ask(call: Call) -> Answers:
+    async def ask(call: Call) -> Reply:
         while True:
             trial = await breaker.admit()
-            async with gate.place() as place:
+            async with gate.place(units(call)) as place:
                 try:
-                    answers, http_status = await _within(deadline, fetch, call, place)
+                    reply = await _within(deadline, fetch, call, place)
                 except TurnedAway:
                     breaker.turned_away(trial=trial)
                     continue
                 except RegisterError as error:
-                    await _recorded(record, call, place, None, None, error.reason)
+                    await _recorded(record, call, place, None, error.reason)
                     breaker.failed(error, trial=trial)
                     raise
-                await _recorded(record, call, place, answers, http_status, None)
+                await _recorded(record, call, place, reply, None)
                 breaker.succeeded()
-                return answers
+                return reply
 
     return ask
 
 
-async def _within(deadline: float, fetch: Fetch, call: Call, place: Place) -> tuple[Answers, int]:
+async def _within(deadline: float, fetch: Fetch, call: Call, place: Place) -> Reply:
     with anyio.CancelScope() as scope:
 
         async def at_send() -> None:
@@ -98,13 +97,13 @@ async def _recorded(
     record: Callable[[Done], Awaitable[None]],
     call: Call,
     place: Place,
-    answers: Answers | None,
-    http_status: int | None,
+    reply: Reply | None,
     code: str | None,
 ) -> None:
     if place.permit is not None and place.sent_at is not None:
-        attempt = Attempt(place.permit, place.sent_at, place.seconds, http_status, code)
-        await record(Done(call, attempt, answers))
+        status = reply.http_status if reply else None
+        attempt = Attempt(place.permit, place.sent_at, place.seconds, status, code)
+        await record(Done(call, attempt, reply))
 
 
 class RetryBudget:
@@ -146,7 +145,7 @@ def quiet_retries() -> Iterator[None]:
 def retrying(ask: Ask, budget: RetryBudget, stop: Stop, backoff: Backoff) -> Ask:
     """Return an ask that tries up to three times, within *budget*; a stop ends the waiting, never a call."""
 
-    async def ask_again(call: Call) -> Answers:
+    async def ask_again(call: Call) -> Reply:
         tries = 0
 
         def is_worth_another(error: Exception) -> bool:
@@ -176,7 +175,7 @@ def settled(ask: Ask, stop: Stop) -> Callable[[Call], Awaitable[tuple[Outcome, .
 
     async def outcomes(call: Call) -> tuple[Outcome, ...]:
         try:
-            return await ask(call)
+            return (await ask(call)).answers
         except Halted:
             reason = stop.cause.reason if stop.cause else "stopped"
             return tuple(Deferred(number, reason) for number in call.numbers)

@@ -1,6 +1,6 @@
 """The end of a run is a request: feeding stops, what is in flight is received and recorded."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -30,21 +30,44 @@ class Halted(Exception):
 
 
 class Stop:
-    """The one place where a run's early end is asked for and known. Use within one event loop."""
+    """
+    The one place where a run's early end is asked for and known. Use within one event loop.
 
-    def __init__(self) -> None:
-        """Nothing is requested yet."""
+    A part of a run has a stop of its own below the run's: the run's end is its end too, but not
+    every end of a part ends the whole.
+    """
+
+    def __init__(self, above: "Stop | None" = None, ends_all: Callable[[Cause], bool] = lambda _: True) -> None:
+        """
+        Begin with nothing requested, or with what was requested *above*.
+
+        Args:
+            above: The stop of the whole, for a part.
+            ends_all: Which causes of the part end the whole.
+        """
         self.cause: Cause | None = None
         self._event = anyio.Event()
         self._waiting: set[anyio.CancelScope] = set()
+        self._below: list[Stop] = []
+        self._above = above
+        self._ends_all = ends_all
+        if above is not None:
+            above._below.append(self)  # noqa: SLF001 - of the same kind
+            if above.cause is not None:
+                self.request(above.cause)
 
     def request(self, cause: Cause) -> None:
         """Ask for the end. The first cause stands."""
-        if self.cause is None:
-            self.cause = cause
-            self._event.set()
-            for scope in self._waiting:
-                scope.cancel()
+        if self.cause is not None:
+            return
+        self.cause = cause
+        self._event.set()
+        for scope in self._waiting:
+            scope.cancel()
+        for part in self._below:
+            part.request(cause)
+        if self._above is not None and self._ends_all(cause):
+            self._above.request(cause)
 
     @property
     def requested(self) -> bool:

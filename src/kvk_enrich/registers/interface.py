@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol, Self
 
-from kvk_enrich.model import Answer, Call, Failed
+from kvk_enrich.model import Call, Reply
+
+__all__ = ["AtSend", "Register", "Reply"]
 
 AtSend = Callable[[], Awaitable[None]]
 """
@@ -13,22 +14,6 @@ Awaited once per call at the moment of sending: the connection is up, the next b
 
 It may raise; then nothing was sent, and what it raised comes out of :meth:`Register.fetch` as it is.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """
-    What came back from one call.
-
-    Args:
-        answers: One per number, in the call's order; Failed where a batch brought none for a number.
-        http_status: Of the response.
-        left: Units of the allowance that the register says are left, if it says so.
-    """
-
-    answers: tuple[Answer | Failed, ...]
-    http_status: int
-    left: int | None = None
 
 
 class Register(AbstractAsyncContextManager["Register"], Protocol):

@@ -19,7 +19,7 @@ from typing import Final
 import duckdb
 import polars as pl
 
-from kvk_enrich.columns import PRODUCTS, READING, schema
+from kvk_enrich.columns import PRODUCTS, READING, TELLING_OF_ABSENCE, schema
 from kvk_enrich.errors import StateInUse, StateTooNew, StorageError
 from kvk_enrich.model import Status
 from kvk_enrich.state.home import Home, held
@@ -66,7 +66,7 @@ class Cache:
         not_found_since: datetime,
     ) -> pl.DataFrame:
         """
-        Return which of *numbers* need no call.
+        Return what is known of *numbers*, as far as it is not too old.
 
         Args:
             numbers: ``kind, number`` (String), distinct.
@@ -76,35 +76,21 @@ class Cache:
             not_found_since: The same for not-found answers.
 
         Returns:
-            ``kind, number, status``; order not specified.
-        """
-        return self._join(
-            numbers,
-            f"""
-            SELECT k.kind, k.number, k.status FROM wanted w JOIN {_table(product)} k USING (kind, number)
-            WHERE k.register = ? AND k.fetched_at >= CASE k.status WHEN 'found' THEN ? ELSE ? END
-            """,
-            [register, _naive(found_since), _naive(not_found_since)],
-        )
-
-    def look_up(self, numbers: pl.DataFrame, *, register: str, product: str) -> pl.DataFrame:
-        """
-        Return the newest typed row of each of *numbers* that is known, whatever its age.
-
-        Returns:
             ``kind, number, status, reason, fetched_at (Datetime us UTC), run`` and the product's
-            columns; one line per known number, order not specified.
+            columns; one line per number that is known, order not specified.
         """
         names = ", ".join(f'k."{name}"' for name in schema(PRODUCTS[product]))
         rows = self._join(
             numbers,
             f"""
             SELECT k.kind, k.number, k.status, k.reason, k.fetched_at, k.run, {names}
-            FROM wanted w JOIN {_table(product)} k USING (kind, number) WHERE k.register = ?
+            FROM wanted w JOIN {_table(product)} k USING (kind, number)
+            WHERE k.register = ? AND k.fetched_at >= CASE k.status WHEN 'found' THEN ? ELSE ? END
             """,
-            [register],
+            [register, _naive(found_since), _naive(not_found_since)],
         )
-        return rows.with_columns(pl.col("fetched_at").dt.replace_time_zone("UTC"))
+        zoned = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.Datetime)]
+        return rows.with_columns(pl.col(zoned).dt.replace_time_zone("UTC"))
 
     def _join(self, numbers: pl.DataFrame, sql: str, parameters: list[object]) -> pl.DataFrame:
         self._connection.register("wanted", numbers.select("kind", "number").to_arrow())
@@ -155,7 +141,7 @@ class Cache:
             sql.execute("INSERT INTO answers BY NAME SELECT * FROM incoming")
             sql.unregister("incoming")
             for (product,), rows in answers.group_by("product"):
-                self._store_typed(str(product), typed(rows, typing[str(product)]))
+                self._store_typed(str(product), typed(rows, str(product), typing))
             sql.execute("UPDATE absorbed SET up_to = ?, rows = rows + ?", [batch[-1].seq, len(batch)])
 
     def _store_typed(self, product: str, rows: pl.DataFrame) -> None:
@@ -183,17 +169,23 @@ class Cache:
                     params=[first, first + _BATCH - 1],
                 ).pl()
                 for (product,), rows in batch.group_by("product"):
-                    self._store_typed(str(product), typed(rows, typing[str(product)]))
+                    self._store_typed(str(product), typed(rows, str(product), typing))
             _put_meta(sql, "columns", _columns_mark())
 
 
-def typed(answers: pl.DataFrame, make: Callable[[Sequence[bytes]], pl.DataFrame]) -> pl.DataFrame:
-    """Return *answers*, the newest per number, as typed rows: not-found ones have empty columns."""
+def typed(answers: pl.DataFrame, product: str, typing: Typing) -> pl.DataFrame:
+    """
+    Return *answers* to *product*, the newest per number, as typed rows.
+
+    Those not found have empty columns, unless the answer itself tells more (:data:`TELLING_OF_ABSENCE`).
+    """
     newest = answers.unique(["register", "kind", "number"], keep="last", maintain_order=True)
-    found = newest.filter(pl.col("status") == Status.FOUND.value)
-    columns = make([text.encode() for text in found["raw"]])
-    known = found.select(*_KNOWN).hstack(columns)
-    missing = newest.filter(pl.col("status") != Status.FOUND.value).select(*_KNOWN)
+    tells = pl.lit(value=True) if product in TELLING_OF_ABSENCE else pl.col("status") == Status.FOUND.value
+    found = newest.filter(tells)
+    columns = typing[product]([text.encode() for text in found["raw"]])
+    zoned = [name for name, dtype in columns.schema.items() if isinstance(dtype, pl.Datetime)]
+    known = found.select(*_KNOWN).hstack(columns.with_columns(pl.col(zoned).dt.replace_time_zone(None)))
+    missing = newest.filter(~tells).select(*_KNOWN)
     return pl.concat([known, missing], how="diagonal")
 
 
@@ -387,10 +379,16 @@ def _create(sql: duckdb.DuckDBPyConnection, journal_id: str) -> None:
 
 def _create_typed(sql: duckdb.DuckDBPyConnection) -> None:
     for product, columns in PRODUCTS.items():
-        empty = pl.DataFrame(schema=_KNOWN | schema(columns)).to_arrow()
+        empty = pl.DataFrame(schema=_KNOWN | _unzoned(schema(columns))).to_arrow()
         sql.register("empty", empty)
         sql.execute(f"CREATE TABLE {_table(product)} AS SELECT * FROM empty")
         sql.unregister("empty")
+
+
+def _unzoned(columns: Mapping[str, pl.DataType]) -> dict[str, pl.DataType]:
+    """Return *columns* with moments that have no zone: see :func:`_naive`. Enums lie there as texts."""
+    stored: dict[type[pl.DataType], pl.DataType] = {pl.Datetime: pl.Datetime("us"), pl.Enum: pl.String()}
+    return {name: stored.get(type(dtype), dtype) for name, dtype in columns.items()}
 
 
 @contextmanager

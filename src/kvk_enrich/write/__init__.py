@@ -5,18 +5,20 @@ Every writer takes the staged list and the answers, writes one file at the path 
 :func:`~kvk_enrich.write.publish.together`), and says what it wrote.
 """
 
+from kvk_enrich.write.branches import branches
 from kvk_enrich.write.dialects import DIALECTS
 from kvk_enrich.write.enriched import enriched
 from kvk_enrich.write.failed import failed
 from kvk_enrich.write.publish import check, together
 from kvk_enrich.write.report import report
-from kvk_enrich.write.settle import counts
+from kvk_enrich.write.settle import counts, worth
 from kvk_enrich.write.workbook import check_sheet, workbook
 from kvk_enrich.write.written import Written
 
 __all__ = [
     "DIALECTS",
     "Written",
+    "branches",
     "check",
     "check_sheet",
     "counts",
@@ -25,4 +27,5 @@ __all__ = [
     "report",
     "together",
     "workbook",
+    "worth",
 ]

@@ -20,7 +20,7 @@ from kvk_enrich.columns import Column, schema
 from kvk_enrich.errors import StorageError
 from kvk_enrich.write.cells import as_cell, fits, inert
 from kvk_enrich.write.dialects import STANDARD, Dialect
-from kvk_enrich.write.settle import KEY, settled
+from kvk_enrich.write.settle import KEY, key, settled
 from kvk_enrich.write.written import Written, described, os_errors
 
 SLICE_ROWS = 250_000
@@ -54,7 +54,7 @@ def enriched(
     suffix = output.suffix.lower()
     if suffix not in {".parquet", ".csv"}:
         raise ValueError(f"{suffix} is no format of the enriched list")
-    if answers.select(pl.struct(*KEY).n_unique()).item() != answers.height:
+    if answers.select(pl.struct(*key(answers.columns)).n_unique()).item() != answers.height:
         raise ValueError("a number has two answers")
     rows = pl.scan_parquet(staged, glob=False).select(pl.len()).collect().item()
     lines = pl.scan_parquet(staged, glob=False)
@@ -118,8 +118,9 @@ def joining(
     A line with neither reason nor answer has a null ``enrich_outcome``.
     """
     names = staged.collect_schema().names()
-    own = [name for name in names if name not in added and name not in ("enrich_row", "enrich_raw")]
-    known = answers.lazy().select(*KEY, *(name for name in added if name in answers.columns and name not in KEY))
+    own = [name for name in names if name not in added and name not in ("enrich_row", "enrich_raw", *KEY)]
+    keys = key(answers.columns)
+    known = answers.lazy().select(*keys, *(name for name in added if name in answers.columns and name not in keys))
 
     def joined(rows: pl.LazyFrame) -> pl.LazyFrame:
         return settled(rows, known).select(*own, *(pl.col(name).cast(dtype) for name, dtype in added.items()))

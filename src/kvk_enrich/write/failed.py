@@ -5,11 +5,12 @@ from pathlib import Path
 
 import polars as pl
 
-from kvk_enrich.model import Status
+from kvk_enrich.identifiers import vat
+from kvk_enrich.model import Kind, Status
 from kvk_enrich.reasons import REASONS
 from kvk_enrich.write.cells import as_cell, inert
 from kvk_enrich.write.dialects import STANDARD, Dialect
-from kvk_enrich.write.settle import KEY, settled
+from kvk_enrich.write.settle import key, settled
 from kvk_enrich.write.written import Written, described, os_errors
 
 _NO_ANSWER = (Status.INVALID, Status.FAILED, Status.DEFERRED)
@@ -47,11 +48,21 @@ def failed(staged: Path, answers: pl.DataFrame, path: Path, dialect: Dialect = S
 
 def items(staged: Path, answers: pl.DataFrame) -> pl.LazyFrame:
     """Return the lines of the report, in input order."""
-    rows = pl.scan_parquet(staged, glob=False).select("enrich_row", "enrich_raw", *KEY, "enrich_reason")
+    lines = pl.scan_parquet(staged, glob=False)
+    rows = lines.select("enrich_row", "enrich_raw", *key(lines.collect_schema()), "enrich_reason")
     without_answer = answers.lazy().filter(pl.col("enrich_outcome").cast(pl.String).is_in(_NO_ANSWER))
-    known = without_answer.select(*KEY, "enrich_outcome", "enrich_reason", "detail", "attempts", "last_tried_at")
+    told = ("enrich_outcome", "enrich_reason", "detail", "attempts", "last_tried_at")
+    known = without_answer.select(*key(answers.columns), *told)
     listed = pl.col("enrich_outcome").is_in(_NO_ANSWER) & (pl.col("enrich_reason") != "not_selected")
-    return settled(rows, known).filter(listed).select(_line())
+    return settled(rows, known).filter(listed).with_columns(_masked()).select(_line())
+
+
+def _masked() -> list[pl.Expr]:
+    """Star out digits that may be a citizen service number: the report travels further than the list."""
+    number = pl.col("enrich_number")
+    hides = (pl.col("enrich_kind") == Kind.VAT) & vat.may_hold_bsn_column(number)
+    masked = pl.when(hides).then(vat.masked_column(number))
+    return [masked.otherwise(pl.col(name)).alias(name) for name in ("enrich_raw", "enrich_number")]
 
 
 def _line() -> list[pl.Expr]:

@@ -1,15 +1,23 @@
 """What became of every row: the list's rows, each with the answer to its number."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
 from kvk_enrich.columns import ENRICH, schema
 from kvk_enrich.reasons import REASONS
 from kvk_enrich.record import Rows
 
-KEY = ("enrich_kind", "enrich_number")
-"""What ties a row to its answer."""
+KEY = ("enrich_kind", "enrich_number", "enrich_other_kind", "enrich_other_number")
+"""What may tie a row to its answer: its number, and a second one in lists with two columns of numbers."""
+
+
+def key(names: Iterable[str]) -> list[str]:
+    """Return which of the columns *names* tie a row to its answer."""
+    return [name for name in KEY if name in names]
+
 
 _OUTCOME = schema(ENRICH)["enrich_outcome"]
 _STATUS = {reason.code: reason.status.value for reason in REASONS.values()}
@@ -29,14 +37,32 @@ def settled(rows: pl.LazyFrame, answers: pl.LazyFrame) -> pl.LazyFrame:
         number has no line in *answers* has a null ``enrich_outcome``.
     """
     own_outcome = pl.col("enrich_reason").replace_strict(_STATUS, default=None, return_dtype=_OUTCOME)
-    return (
-        rows.join(answers, on=KEY, how="left", suffix="_answered", maintain_order="left")
-        .with_columns(
-            enrich_outcome=pl.coalesce(pl.col("enrich_outcome").cast(_OUTCOME), own_outcome),
-            enrich_reason=pl.coalesce("enrich_reason", "enrich_reason_answered"),
-        )
-        .drop("enrich_reason_answered")
+    names = rows.collect_schema()
+    joined = rows.join(
+        answers,
+        on=key(names),
+        how="left",
+        suffix="_answered",
+        maintain_order="left",
+        nulls_equal="enrich_other_number" in names,
     )
+    return joined.with_columns(
+        enrich_outcome=pl.coalesce(pl.col("enrich_outcome").cast(_OUTCOME), own_outcome),
+        enrich_reason=pl.coalesce("enrich_reason", "enrich_reason_answered"),
+        **_flags(names, answers.collect_schema()),
+    ).drop("enrich_reason_answered", cs.by_name("enrich_flags_answered", require_all=False))
+
+
+def _flags(rows: Mapping[str, pl.DataType], answers: Mapping[str, pl.DataType]) -> dict[str, pl.Expr]:
+    """Return what is to know of the cell and of the answer as one; null when there is nothing."""
+    if "enrich_flags" not in rows or "enrich_flags" not in answers:
+        return {}
+    both = [pl.col("enrich_flags"), pl.col("enrich_flags_answered")]
+    if rows["enrich_flags"] == pl.String:
+        listed = pl.concat_str(both, separator="; ", ignore_nulls=True)
+        return {"enrich_flags": pl.when(pl.any_horizontal(flag.is_not_null() for flag in both)).then(listed)}
+    listed = pl.concat_list([flag.fill_null([]) for flag in both])
+    return {"enrich_flags": pl.when(pl.any_horizontal(flag.is_not_null() for flag in both)).then(listed)}
 
 
 def tally(staged: Path, answers: pl.DataFrame) -> pl.DataFrame:
@@ -47,7 +73,7 @@ def tally(staged: Path, answers: pl.DataFrame) -> pl.DataFrame:
         ``enrich_outcome`` (enum), ``enrich_reason`` (String, null where found), ``rows`` (u32); most rows first.
     """
     return (
-        settled(pl.scan_parquet(staged, glob=False).select(*KEY, "enrich_reason"), _outcomes(answers))
+        settled(_keyed(staged), _outcomes(answers))
         .group_by("enrich_outcome", "enrich_reason")
         .agg(pl.len().alias("rows"))
         .sort("rows", "enrich_outcome", "enrich_reason", descending=[True, False, False])
@@ -63,5 +89,18 @@ def counts(staged: Path, answers: pl.DataFrame) -> Rows:
     return Rows.of(dict(by_outcome.iter_rows()))
 
 
+def worth(staged: Path, answers: pl.DataFrame) -> int:
+    """Return what the answers of all rows would have cost, had each row been asked by itself (micro-euro)."""
+    known = answers.lazy().select(*key(answers.columns), "worth")
+    rows = _keyed(staged)
+    joined = rows.join(known, on=key(rows.collect_schema()), how="left", nulls_equal=True)
+    return int(joined.select(pl.col("worth").sum()).collect(engine="streaming").item())
+
+
+def _keyed(staged: Path) -> pl.LazyFrame:
+    rows = pl.scan_parquet(staged, glob=False)
+    return rows.select(*key(rows.collect_schema()), "enrich_reason")
+
+
 def _outcomes(answers: pl.DataFrame) -> pl.LazyFrame:
-    return answers.lazy().select(*KEY, "enrich_outcome", "enrich_reason")
+    return answers.lazy().select(*key(answers.columns), "enrich_outcome", "enrich_reason")

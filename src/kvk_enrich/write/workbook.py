@@ -133,7 +133,7 @@ def _own(staged: pl.Schema, columns: Sequence[Column]) -> pl.Schema:
 def _enriched(staged: Path, answers: pl.DataFrame, columns: Sequence[Column]) -> _List:
     lines = pl.scan_parquet(staged, glob=False)
     # Once per answer, not once per row.
-    cells = answers.with_columns(_plain(answers.select(pl.exclude(KEY))))
+    cells = answers.with_columns(_plain(answers.select(pl.exclude(*KEY))))
     types = {name: cells.schema.get(name, dtype) for name, dtype in schema(columns).items()}
     joined = joining(lines, cells, types)
     rows = int(lines.select(pl.len()).collect().item())

@@ -1,0 +1,186 @@
+"""The end of a run: what it found is written, and what it did is told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import polars as pl
+
+from kvk_enrich import record, write
+from kvk_enrich.asking import Asked
+from kvk_enrich.columns import Column
+from kvk_enrich.config import Job, config_sha256
+from kvk_enrich.errors import ExitCode
+from kvk_enrich.knowing import Books, Knowledge
+from kvk_enrich.listing import Listed
+from kvk_enrich.model import Status, euro
+from kvk_enrich.sources import register_id
+from kvk_enrich.state.ledger import label
+from kvk_enrich.version import VERSION
+
+_STOPPED: Final = {ExitCode.ACCESS_REFUSED, ExitCode.UNAVAILABLE, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """
+    How a run ended.
+
+    Args:
+        record: What it did; without outputs when it was stopped.
+        exit_code: What the process says.
+        cause: The sentence for an early end.
+        not_selected: Rows that --only-missing left out; they count as deferred in the record.
+        record_path: Where the record was written.
+    """
+
+    record: record.RunRecord
+    exit_code: ExitCode
+    cause: str | None
+    not_selected: int
+    record_path: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """Everything there is to tell at the end of a run."""
+
+    job: Job
+    books: Books
+    listed: Listed
+    known: Knowledge
+    added: tuple[Column, ...]
+    asked: Asked
+    numbers: record.Numbers
+    run_id: str
+    started_at: datetime
+    doubtful: int
+    answers: pl.DataFrame
+
+    def finished(self) -> Finished:
+        """Write the outputs, unless the run was stopped, and say how it ended."""
+        rows = write.counts(self.listed.staged, self.answers)
+        exit_code = self._exit_code()
+        cause = self.asked.cause.sentence if self.asked.cause else None
+        if exit_code in _STOPPED:
+            return Finished(self._record(rows, exit_code, None), exit_code, cause, self._not_selected(), None)
+        complete = self._written(rows, exit_code)
+        return Finished(complete, exit_code, cause, self._not_selected(), targets(self.job)[-1])
+
+    def _written(self, rows: record.Rows, exit_code: ExitCode) -> record.RunRecord:
+        files = targets(self.job)
+        enriched, failed, report, run_json = files[0], *files[-3:]
+        dialect = write.DIALECTS[self.job.csv_dialect]
+        staged = self.listed.staged
+        with write.together(files) as drafts:
+            written = record.Outputs(
+                enriched=_output(enriched, self._enriched(rows, exit_code, drafts[enriched])),
+                failed=_output(failed, write.failed(staged, self.answers, drafts[failed], dialect)),
+                branches=self._branches(drafts),
+            )
+            page = write.report(self._record(rows, exit_code, written), staged, self.answers, drafts[report])
+            complete = msgspec.structs.replace(written, report=_output(report, page))
+            finished = self._record(rows, exit_code, complete)
+            drafts[run_json].write_bytes(record.to_json(finished))
+        return finished
+
+    def _enriched(self, rows: record.Rows, exit_code: ExitCode, draft: Path) -> write.Written:
+        staged = self.listed.staged
+        if draft.suffix.lower() == ".xlsx":
+            return write.workbook(self._record(rows, exit_code, None), staged, self.answers, self.added, draft)
+        return write.enriched(staged, self.answers, self.added, draft, write.DIALECTS[self.job.csv_dialect])
+
+    def _branches(self, drafts: Mapping[Path, Path]) -> record.OutputFile | None:
+        listed, target = self.known.branches(), branches_file(self.job)
+        if listed is None or target is None:
+            return None
+        return _output(target, write.branches(listed, drafts[target]))
+
+    def _not_selected(self) -> int:
+        reasons = pl.scan_parquet(self.listed.staged, glob=False).select("enrich_reason")
+        return int(reasons.filter(pl.col("enrich_reason") == "not_selected").select(pl.len()).collect().item())
+
+    def _deferred_because(self) -> str | None:
+        """Return the reason for most numbers that were left out; None when none was."""
+        deferred = self.answers.filter(pl.col("enrich_outcome") == Status.DEFERRED.value)
+        reasons = deferred["enrich_reason"].value_counts(sort=True)["enrich_reason"]
+        return None if reasons.is_empty() else str(reasons[0])
+
+    def _exit_code(self) -> ExitCode:
+        cause = self.asked.cause
+        if cause is not None and cause.exit_code in _STOPPED:
+            return cause.exit_code
+        outcomes = set(self.answers["enrich_outcome"].unique())
+        if Status.DEFERRED.value in outcomes:
+            return ExitCode.CEILING
+        return ExitCode.SOME_FAILED if Status.FAILED.value in outcomes else ExitCode.COMPLETE
+
+    def _record(self, rows: record.Rows, exit_code: ExitCode, outputs: record.Outputs | None) -> record.RunRecord:
+        asked, finished_at = self.asked, self.books.clock.now()
+        (line,) = self.books.journal.runs(self.run_id)
+        spent = line.micro_eur
+        worth = write.worth(self.listed.staged, self.answers)
+        return record.RunRecord(
+            run_id=self.run_id,
+            state="stopped" if exit_code in _STOPPED else "complete" if exit_code == ExitCode.COMPLETE else "partial",
+            stop_reason=asked.cause.reason if asked.cause else self._deferred_because(),
+            input=input_of(self.job, self.listed),
+            config_sha256=config_sha256(self.job),
+            version=VERSION,
+            rows=rows,
+            numbers=self.numbers,
+            calls=record.Calls(
+                sent=asked.sent, paid=asked.paid, free=asked.free, retries=asked.retries, in_doubt=self.doubtful
+            ),
+            cost_eur=euro(spent),
+            saved_eur=euro(max(0, worth - self.known.paid_for(asked))),
+            budget=budget_of(self.job, self.books),
+            rate=record.Rate(
+                limit_per_s=self.job.source.requests_per_second,
+                mean_per_s=round(asked.sent / asked.seconds, 2) if asked.seconds else 0.0,
+                max_in_any_second=asked.most_in_a_second,
+            ),
+            outputs=outputs,
+            started_at=self.started_at,
+            finished_at=finished_at,
+            seconds=round((finished_at - self.started_at).total_seconds(), 3),
+        )
+
+
+def targets(job: Job) -> list[Path]:
+    """Return the files of a run, in the order in which they are published: the record is last."""
+    stem = job.output.with_suffix("")
+    beside = (".failed.csv", ".report.html", ".run.json")
+    branches = branches_file(job)
+    return [
+        job.output,
+        *([branches] if branches else []),
+        *(stem.with_name(stem.name + ending) for ending in beside),
+    ]
+
+
+def branches_file(job: Job) -> Path | None:
+    """Return where the branches go, a line each; None where they are not wanted."""
+    stem = job.output.with_suffix("")
+    return stem.with_name(stem.name + ".branches.parquet") if "vestigingen" in job.products else None
+
+
+def input_of(job: Job, listed: Listed) -> record.Input:
+    """Return the list as a record tells it."""
+    return record.Input(path=str(job.input), sha256=listed.snapshot.sha256, rows=listed.rows, columns=listed.columns)
+
+
+def budget_of(job: Job, books: Books) -> record.Budget:
+    """Return how the allowance of the register of companies stands."""
+    source = job.source
+    period = label(source.period, books.clock.now())
+    used = books.journal.used(register_id(source), source.account, period)
+    limit = source.allowance
+    return record.Budget(account=source.account, month=period, used=used, left=max(0, limit - used), limit=limit)
+
+
+def _output(target: Path, written: write.Written) -> record.OutputFile:
+    return record.OutputFile(path=str(target), sha256=written.sha256, rows=written.rows)

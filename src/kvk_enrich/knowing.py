@@ -1,0 +1,329 @@
+"""
+What is known of a list's numbers, what is open, and how the one becomes the other.
+
+Here the ways of routes.py, the decisions of plan.py, and the stores meet: answers are looked up once,
+questions asked once; what could not be asked is kept as a gap, with its reason.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from kvk_enrich import routes
+from kvk_enrich.aliases import aliases
+from kvk_enrich.asking import Asked, Desk, Lane
+from kvk_enrich.clock import Clock
+from kvk_enrich.config import Job
+from kvk_enrich.identifiers import vat
+from kvk_enrich.model import Deferred, Failed, Kind, Question, Status
+from kvk_enrich.plan import Allowance, Plan, make_plan
+from kvk_enrich.progress import Progress
+from kvk_enrich.record import Numbers
+from kvk_enrich.registers import (
+    kvk_basisprofiel,
+    kvk_naamgeving,
+    kvk_vestigingen,
+    kvk_vestigingsprofiel,
+    kvk_zoeken,
+    kvkbase_records,
+    vies_vat,
+)
+from kvk_enrich.routes import GAP, QUESTION
+from kvk_enrich.sources import COMPANY, VAT, Services, account_of, register_id
+from kvk_enrich.state.cache import Cache, Typing, open_cache
+from kvk_enrich.state.home import Home
+from kvk_enrich.state.journal import Journal
+from kvk_enrich.state.ledger import label
+
+TYPING: Final[Typing] = {
+    "basisprofiel": kvk_basisprofiel.rows,
+    "naamgeving": kvk_naamgeving.rows,
+    "vestigingen": kvk_vestigingen.rows,
+    "vestigingsprofiel": kvk_vestigingsprofiel.rows,
+    "zoeken": kvk_zoeken.rows,
+    "vies": vies_vat.rows,
+    **{product: reader.rows for product, reader in kvkbase_records.READERS.items()},
+}
+"""How the answers of each product become columns."""
+
+_SECOND_COPY: Final = timedelta(days=30)
+"""How long the journal keeps what the cache has: should the cache be lost, nothing newer is paid again."""
+
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The open state of one home."""
+
+    home: Home
+    journal: Journal
+    clock: Clock
+    progress: Progress
+
+    @contextmanager
+    def cache(self) -> Iterator[Cache]:
+        """Open the cache with everything the journal knows in it."""
+        with open_cache(self.home, self.journal, TYPING, self.progress.note) as cache:
+            cache.absorb(self.journal, TYPING, keep=_SECOND_COPY)
+            yield cache
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """From which moments on answers count: those that found something, those that did not."""
+
+    found_since: datetime
+    not_found_since: datetime
+
+
+class Knowledge:
+    """What is known of the numbers of one list. It grows while a run asks."""
+
+    def __init__(self, job: Job, books: Books, numbers: pl.DataFrame, fresh: Freshness) -> None:
+        """
+        Look up what the cache knows.
+
+        Args:
+            job: What is wanted, from whom.
+            books: The stores.
+            numbers: ``kind, number, wanted``, distinct, in the order of the list.
+            fresh: Which answers count.
+        """
+        self._job = job
+        self._books = books
+        self._fresh = fresh
+        self.services = Services(job)
+        self.wish = self.services.wish
+        self.numbers = numbers
+        self._chosen = numbers if job.sample is None else numbers.head(job.sample)
+        self._aliases = _aliases(self._chosen, books.journal.id)
+        self._known: dict[str, pl.DataFrame] = {}
+        self._looked_up = pl.DataFrame(schema=QUESTION)
+        self._gaps = pl.DataFrame(schema=GAP)
+        self._seen = 0
+        self._asked = pl.DataFrame(schema=QUESTION)
+        self.since = books.journal.newest()
+        self._look_around()
+
+    # -- looking up -----------------------------------------------------------------------------
+
+    def _look_around(self) -> None:
+        """Follow the ways as far as the cache leads."""
+        while True:
+            self._resolved = routes.resolve(self._chosen, self._known, self.wish)
+            self._questions = routes.questions(self._resolved, self.wish)
+            unseen = self._questions.join(self._looked_up, on=list(QUESTION), how="anti", maintain_order="left")
+            if unseen.is_empty():
+                return
+            self._look_up(unseen, self._fresh)
+            self._looked_up = pl.concat([self._looked_up, unseen])
+
+    def _look_up(self, questions: pl.DataFrame, fresh: Freshness) -> None:
+        """Take over what the cache knows of *questions*."""
+        with self._books.cache() as cache:
+            for (product,), asked in questions.group_by("product", maintain_order=True):
+                found = cache.fresh(
+                    self._named(asked),
+                    register=self._register_of(str(product)),
+                    product=str(product),
+                    found_since=fresh.found_since,
+                    not_found_since=fresh.not_found_since,
+                )
+                self._learn(str(product), self._in_clear(found))
+
+    def _learn(self, product: str, found: pl.DataFrame) -> None:
+        before = self._known.get(product)
+        if before is None:
+            self._known[product] = found
+        elif not found.is_empty():
+            kept = before.join(found, on="number", how="anti")
+            self._known[product] = pl.concat([kept, found])
+
+    def _register_of(self, product: str) -> str:
+        return register_id(self.services.source(self.services.tariffs[product].payer))
+
+    def _named(self, asked: pl.DataFrame) -> pl.DataFrame:
+        """Return numbers as the stores know them."""
+        joined = asked.select("kind", "number").join(self._aliases, on="number", how="left", maintain_order="left")
+        return joined.select("kind", pl.coalesce("alias", "number").alias("number"))
+
+    def _in_clear(self, found: pl.DataFrame) -> pl.DataFrame:
+        """Return what the stores know under the names that the list uses."""
+        back = self._aliases.select(pl.col("alias").alias("number"), pl.col("number").alias("clear"))
+        joined = found.join(back, on="number", how="left")
+        return joined.with_columns(number=pl.coalesce("clear", "number")).drop("clear", "kind")
+
+    # -- planning -------------------------------------------------------------------------------
+
+    def plan(self, asked: Asked | None = None) -> Plan:
+        """Decide about the open questions, after *asked* came of this run so far."""
+        return make_plan(
+            self._open(),
+            routes.later(self._resolved, self._known, self.wish),
+            self.services.tariffs,
+            {payer: self._allowance(payer, asked or Asked()) for payer in (COMPANY, VAT)},
+            offline=self._job.offline,
+        )
+
+    def _open(self) -> pl.DataFrame:
+        """Return the questions that have neither an answer nor a gap, in the order of the list."""
+        known = (frame.select(pl.lit(product).alias("product"), "number") for product, frame in self._known.items())
+        met = pl.concat([*known, self._gaps.select("product", "number"), self._asked.select("product", "number")])
+        return self._questions.join(met, on=["product", "number"], how="anti", maintain_order="left")
+
+    def _allowance(self, payer: str, asked: Asked) -> Allowance:
+        source, job = self.services.source(payer), self._job
+        used = self._books.journal.used(register_id(source), source.account, self.period(payer))
+        left = max(0, source.allowance - used)
+        if payer == VAT:
+            return Allowance(left)
+        return Allowance(
+            left,
+            None if job.max_calls is None else max(0, job.max_calls - asked.paid),
+            None if job.max_micro_eur is None else max(0, job.max_micro_eur - asked.paid * self.price),
+        )
+
+    @property
+    def price(self) -> int:
+        """Micro-euro of one unit of the register of companies."""
+        return max((tariff.micro_eur // tariff.units for tariff in self.services.tariffs.values()), default=0)
+
+    def period(self, payer: str) -> str:
+        """Return the month or day that the allowance of *payer* is counted in now."""
+        now = self._books.clock.now()
+        return label(self.services.source(payer).period, now)
+
+    # -- asking ---------------------------------------------------------------------------------
+
+    def rounds(self, run: str, on_plan: Callable[[Plan], None] = lambda _: None) -> Callable[[Asked], Sequence[Lane]]:
+        """Return how the lanes of the next round are found, given what came of those before."""
+
+        def next_lanes(asked: Asked) -> Sequence[Lane]:
+            self.take_in(asked)
+            plan = self.plan(asked)
+            on_plan(plan)
+            self._leave_out(plan.deferred)
+            lanes = self._lanes(plan, run)
+            going = [question for lane in lanes for question in lane.questions]
+            self._asked = pl.concat([self._asked, pl.DataFrame(going, schema=QUESTION, orient="row")])
+            return lanes
+
+        return next_lanes
+
+    def _lanes(self, plan: Plan, run: str) -> list[Lane]:
+        lanes = []
+        for payer in (COMPANY, VAT):
+            tariffs = {product: tariff for product, tariff in plan.tariffs.items() if tariff.payer == payer}
+            wanted = plan.asks.filter(pl.col("product").is_in(list(tariffs)))
+            # What is free goes first, and alone: one account has one pace, and it may spare a paid call.
+            gratis = [product for product, tariff in tariffs.items() if not tariff.micro_eur]
+            free = wanted.filter(pl.col("product").is_in(gratis))
+            now = wanted if free.is_empty() else free
+            if not now.is_empty():
+                lanes.append(self._lane(payer, now, run))
+        return lanes
+
+    def _lane(self, payer: str, asks: pl.DataFrame, run: str) -> Lane:
+        source = self.services.source(payer)
+        tariffs = [self.services.tariffs[product] for product in asks["product"].unique()]
+        price = max(tariff.micro_eur // tariff.units for tariff in tariffs)
+        books = self._books
+        account = account_of(source, books.journal, price)
+        names = dict(self._aliases.iter_rows()) if payer == VAT else {}
+        return Lane(
+            desk=Desk(books.journal, account, run, books.clock, books.progress, names),
+            register=self.services.open(payer),
+            questions=[Question(product, Kind(kind), number) for product, kind, number in asks.iter_rows()],
+            workers=source.workers,
+            deadline=source.timeout_seconds,
+            units={name: tariff.units for name, tariff in self.services.tariffs.items()},
+            per_state=source.per_state if payer == VAT else None,
+        )
+
+    def take_in(self, asked: Asked) -> None:
+        """Learn what came of asking since the last time."""
+        new = asked.answered[self._seen :]
+        self._seen = len(asked.answered)
+        if new:
+            # Whatever their age by the register's clock: they were asked for now.
+            self._look_up(pl.DataFrame(new, schema=QUESTION, orient="row"), Freshness(_EVER, _EVER))
+        self._look_around()
+
+    def _leave_out(self, deferred: pl.DataFrame) -> None:
+        lines = deferred.with_columns(pl.lit(Status.DEFERRED.value).alias("status"))
+        self._gaps = pl.concat([self._gaps, lines], how="diagonal")
+
+    # -- the end --------------------------------------------------------------------------------
+
+    def close(self, asked: Asked, run: str) -> None:
+        """Enter a gap for every question that got no answer."""
+        self.take_in(asked)
+        tries = {line.number: (line.attempts, line.last_tried_at) for line in self._books.journal.tries(run)}
+        names = dict(self._aliases.iter_rows())
+        lines = [
+            (*question, *_fate(outcome), *tries.get(names.get(question.number, question.number), (0, None)))
+            for question, outcome in [*asked.failed, *asked.deferred]
+        ]
+        self._gaps = pl.concat([self._gaps, pl.DataFrame(lines, schema=GAP, orient="row")])
+        self._asked = self._asked.clear()
+        reason = asked.cause.reason if asked.cause else "stopped"
+        self._leave_out(self._open().with_columns(pl.lit(reason).alias("reason")))
+
+    def answers(self, names: Sequence[str], run: str, *, pending: str = "stopped") -> pl.DataFrame:
+        """
+        Return one line per number: what the registers said, or why there is no answer.
+
+        Questions still open count as deferred for the reason *pending*.
+        """
+        open_ones = self._open().with_columns(status=pl.lit(Status.DEFERRED.value), reason=pl.lit(pending))
+        gaps = pl.concat([self._gaps, open_ones], how="diagonal")
+        told = routes.answers(self._resolved, self._known, gaps, self.wish, names, run)
+        prices = {name: tariff.micro_eur for name, tariff in self.services.tariffs.items() if tariff.micro_eur}
+        told = told.with_columns(routes.worth(self._resolved, self._known, self.wish, prices))
+        left_out = self.numbers.slice(self._chosen.height).select(
+            "kind",
+            "number",
+            enrich_outcome=pl.lit(Status.DEFERRED.value),
+            enrich_reason=pl.lit("not_sampled"),
+        )
+        return pl.concat([told, left_out], how="diagonal")
+
+    def paid_for(self, asked: Asked) -> int:
+        """Return what the answers received in this run cost (micro-euro), without attempts in vain."""
+        tariffs = self.services.tariffs
+        return sum(tariffs[question.product].micro_eur for question in asked.answered)
+
+    def count(self, plan: Plan) -> Numbers:
+        """Return how many numbers there are, how many need no call, and how many the plan asks for."""
+        waiting = routes.waiting(self._resolved, self._open(), self.wish)
+        return Numbers(
+            distinct=self.numbers.height,
+            cached=self._chosen.height - waiting,
+            asked=routes.waiting(self._resolved, plan.asks, self.wish),
+        )
+
+    def rows_of(self, pairs: pl.DataFrame | None, names: Sequence[str], run: str) -> pl.DataFrame:
+        """Return the answers as the rows of the list need them: by number, or by pair of numbers."""
+        own = self.answers(names, run).rename({"kind": "enrich_kind", "number": "enrich_number"})
+        return own if pairs is None else routes.paired(pairs, own)
+
+    def branches(self) -> pl.DataFrame | None:
+        """Return what is known of branches: one line each, or None where no such product was wanted."""
+        return routes.branches(self._known, self.wish)
+
+
+def _fate(outcome: Failed | Deferred) -> tuple[str, str, str]:
+    if isinstance(outcome, Failed):
+        return Status.FAILED.value, outcome.reason, outcome.detail
+    return Status.DEFERRED.value, outcome.reason, ""
+
+
+def _aliases(numbers: pl.DataFrame, secret: str) -> pl.DataFrame:
+    delicate = numbers.filter((pl.col("kind") == Kind.VAT) & vat.may_hold_bsn_column(pl.col("number")))["number"]
+    named = aliases(delicate, secret)
+    return pl.DataFrame(list(named.items()), schema={"number": pl.String, "alias": pl.String}, orient="row")

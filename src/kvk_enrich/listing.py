@@ -1,0 +1,129 @@
+"""The list as a run sees it: staged with what each cell is, and the distinct numbers in it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from kvk_enrich import identify, readers, write
+from kvk_enrich.columns import Column, schema
+from kvk_enrich.config import Job
+from kvk_enrich.model import Kind
+from kvk_enrich.progress import Progress
+
+_PAIR = ("enrich_kind", "enrich_number", "enrich_other_kind", "enrich_other_number")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """
+    The list as it was read.
+
+    Args:
+        snapshot: The file it came from.
+        staged: A private Parquet file: its rows, and what :func:`identify.identify` said of them.
+        columns: Those that hold the numbers.
+        rows: How many.
+        numbers: ``kind, number, wanted``: distinct, in first-seen order; *wanted* is whether its row wants to know
+            about the company of this number, or has a better one for that.
+        pairs: The distinct ``enrich_*`` columns of rows, where two columns hold numbers.
+    """
+
+    snapshot: readers.Snapshot
+    staged: Path
+    columns: tuple[str, ...]
+    rows: int
+    numbers: pl.DataFrame
+    pairs: pl.DataFrame | None
+
+
+def read(job: Job, added: tuple[Column, ...], folder: Path, progress: Progress) -> Listed:
+    """
+    Read the list of *job* into *folder*.
+
+    Args:
+        job: Which list, and what its columns mean.
+        added: The columns that the outputs will have beside the list's own.
+        folder: For the staged file.
+        progress: Told what people should know of the list.
+
+    Raises:
+        InputRefused: it cannot be read without guessing.
+    """
+    snapshot = readers.snapshot(job.input, folder)
+    rows = readers.read(
+        snapshot,
+        folder=folder,
+        encoding=job.encoding,
+        delimiter=job.delimiter,
+        sheet=job.sheet,
+        reserved=schema(added).keys(),
+    )
+    for note in rows.notes:
+        progress.note(note)
+    named = [identify.named_column(rows.columns, name) for name in job.columns]
+    columns = named or [identify.find_column(rows.frame, rows.columns)]
+    country = job.country_column and identify.named_column(rows.columns, job.country_column)
+    identified = identify.identify(rows.frame, columns, job.kind, country_column=country or None, strict=job.strict)
+    if job.only_missing is not None:
+        identified = _unselect(identified, identify.named_column(rows.columns, job.only_missing))
+    staged = folder / "staged.parquet"
+    identified.sink_parquet(staged, compression="lz4")
+    if job.output.suffix.lower() == ".xlsx":
+        write.check_sheet(staged, added)
+    lines = pl.scan_parquet(staged, glob=False)
+    numbers, pairs = _numbers(lines)
+    if named and numbers.is_empty():
+        those = " and ".join(repr(name) for name in named)
+        progress.note(f"No cell of column {those} holds a number: is it the right one?")
+    return Listed(
+        snapshot=snapshot,
+        staged=staged,
+        columns=tuple(columns),
+        rows=int(lines.select(pl.len()).collect().item()),
+        numbers=numbers,
+        pairs=pairs,
+    )
+
+
+def _unselect(identified: pl.LazyFrame, column: str) -> pl.LazyFrame:
+    """Take rows out of the job whose *column* is filled already."""
+    filled = pl.col(column).cast(pl.String).str.strip_chars().fill_null("") != ""
+    held = [name for name in _PAIR if name in identified.collect_schema()]
+    return identified.with_columns(
+        *(pl.when(~filled).then(pl.col(name)).alias(name) for name in held),
+        enrich_reason=pl.when(filled).then(pl.lit("not_selected")).otherwise("enrich_reason"),
+    )
+
+
+def _numbers(lines: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    if "enrich_other_number" not in lines.collect_schema():
+        found = identify.distinct(lines).rename({"enrich_kind": "kind", "enrich_number": "number"})
+        return found.with_columns(wanted=pl.lit(value=True)), None
+    # Engines do not promise row order in a grouping; the row number does.
+    pairs = (
+        lines.filter(pl.col("enrich_number").is_not_null())
+        .group_by(_PAIR)
+        .agg(pl.col("enrich_row").min())
+        .sort("enrich_row")
+        .collect(engine="streaming")
+    )
+    other_is_kvk = (pl.col("enrich_other_kind") == Kind.KVK) & (pl.col("enrich_kind") != Kind.KVK)
+    sides = [
+        pairs.select("enrich_row", kind="enrich_kind", number="enrich_number", wanted=~other_is_kvk.fill_null(False)),  # noqa: FBT003
+        pairs.select(
+            "enrich_row",
+            kind="enrich_other_kind",
+            number="enrich_other_number",
+            wanted=other_is_kvk.fill_null(False),  # noqa: FBT003
+        ),
+    ]
+    numbers = (
+        pl.concat(sides)
+        .drop_nulls("number")
+        .group_by("kind", "number")
+        .agg(pl.col("wanted").any(), pl.col("enrich_row").min())
+        .sort("enrich_row", "kind", "number")
+        .drop("enrich_row")
+    )
+    return numbers, pairs.drop("enrich_row")
