@@ -13,9 +13,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from stdnum.eu import vat as eu_vat
-
-from kvk_enrich.practice import population, zoeken
+from kvk_enrich.practice import population, vat_numbers, zoeken
 from kvk_enrich.practice.answers import Json
 from kvk_enrich.practice.company import VISIT, Address, Branch, Company
 from kvk_enrich.practice.dice import Dice
@@ -37,11 +35,8 @@ CODES: Final = MappingProxyType(
 )
 
 _STALE: Final = timedelta(days=9)
-_EU_VAT: Final = re.compile(
-    r"NL[0-9]{9}B[0-9]{2}"
-    r"|(?:AT|BE|BG|CY|CZ|DE|DK|EE|EL|ES|FI|FR|HR|HU|IE|IT|LT|LU|LV|MT|PL|PT|RO|SE|SI|SK|XI)[0-9A-Z+*]{2,12}",
-    re.ASCII,
-)
+_DUTCH_VAT: Final = re.compile(r"NL[0-9]{9}B[0-9]{2}", re.ASCII)
+_EU_VAT: Final = re.compile(r"([A-Z]{2})[0-9A-Z+*]{2,12}", re.ASCII)
 
 
 def error(code: str, about: str = "") -> Json:
@@ -82,19 +77,17 @@ class Answers:
 
     def validated(self, number: str) -> Json | str:
         """Return what VIES is said to say of a VAT number; its check digits are not looked at."""
-        if _EU_VAT.fullmatch(number) is None:
+        found = (_DUTCH_VAT if number.startswith("NL") else _EU_VAT).fullmatch(number)
+        if found is None or number[:2] not in vat_numbers.STATES:
             return "INVALID_VAT_NUMBER"
-        company = population.company_by_rsin(number[2:11], seed=self._seed) if number.endswith("B01") else None
-        check = self._check(number, company)
-        del check["number"]
-        told = company if company is not None and check["valid"] else None
-        address = _visited(told) if told is not None else None
+        check = self._check(number)
+        holder = vat_numbers.holder(number, seed=self._seed) if check["valid"] else None
         return {
             "vatNumber": number,
-            "valid": check.pop("valid"),
-            "name": told.name if told is not None else None,
-            "address": _one_line(address) if address is not None else None,
-            **check,
+            "valid": check["valid"],
+            "name": holder and _disclosed(holder.name),
+            "address": holder and _disclosed(holder.address),
+            **{name: value for name, value in check.items() if name not in {"number", "valid"}},
         }
 
     def search(self, text: str) -> list[Json]:
@@ -136,7 +129,7 @@ class Answers:
     def _enriched(self, company: Company) -> Json:
         form, form_in_full = company.spelling
         number = f"NL{company.rsin}B01" if company.rsin is not None else None
-        vat = self._check(number, company) if number is not None else None
+        vat = self._check(number) if number is not None else None
         body = {
             "kvkNumber": company.number,
             "name": company.name,
@@ -169,28 +162,23 @@ class Answers:
             "employees": _employees(company),
         }
 
-    def _check(self, number: str, company: Company | None) -> Json:
-        """Return a VAT number with what VIES is said to say of it; *company* is None where it is nobody's."""
-        now = self._clock.now()
+    def _check(self, number: str) -> Json:
+        """Return a VAT number with what VIES is said to say of it: the practice VIES beside it says the same."""
+        now, valid = self._clock.now(), vat_numbers.holder(number, seed=self._seed) is not None
         if not self._live:
-            return {"number": number, "valid": self._is_valid(number, company), "validatedAt": _moment(now)}
+            return {"number": number, "valid": valid, "validatedAt": _moment(now)}
         dice = self._dice(number, "vat")
-        checked = {"checksumValid": eu_vat.is_valid(number)}
+        checked = {"checksumValid": vat_numbers.is_well_made(number)}
         if dice.chance(0.03):
             return {"number": number, "valid": None, "status": "unvalidated", "validatedAt": None, **checked}
         stale = dice.chance(0.05)
         return {
             "number": number,
-            "valid": self._is_valid(number, company),
+            "valid": valid,
             "status": "stale" if stale else "validated",
             "validatedAt": _moment(now - _STALE if stale else now),
             **checked,
         }
-
-    def _is_valid(self, number: str, company: Company | None) -> bool:
-        if number.startswith("NL"):
-            return company is not None and company.active
-        return self._dice(number, "valid").chance(7 / 8)
 
     def _is_active(self, company: Company) -> bool | None:
         return None if self._live and self._dice(company.number, "active").chance(0.1) else company.active
@@ -253,10 +241,9 @@ def _employees(company: Company) -> Json | None:
     return {"fullTime": total - total // 3, "partTime": total // 3, "total": total} if known else None
 
 
-def _one_line(address: Address) -> str:
-    if address.abroad is not None:
-        return f"{address.abroad.street}, {address.abroad.town}"
-    return f"{address.street} {address.house_number}, {_postcode(address)} {address.town}"
+def _disclosed(text: str) -> str | None:
+    """Return what VIES tells on one line, None where the member state keeps it to itself."""
+    return None if text == vat_numbers.UNDISCLOSED else ", ".join(text.strip().splitlines())
 
 
 def _moment(moment: datetime) -> str:
