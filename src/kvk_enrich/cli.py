@@ -9,7 +9,7 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -319,11 +319,17 @@ def practice_serve(
         latency_seconds=latency, requests_per_second=per_second, calls_per_month=per_month, faults=scripted, log=log
     )
     try:
-        serve.serve(
-            settings, host=host, port=port, on_ready=lambda url: _say(f"The practice register listens at {url}")
-        )
+        serve.serve(settings, host=host, port=port, on_ready=_say_where)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"the practice register cannot be served at {host}:{port}: {error}") from None
+
+
+def _say_where(urls: Mapping[str, str]) -> None:
+    _say(
+        f"The practice register listens at {urls['kvk']}",
+        f"kvkbase: {urls['kvkbase']}",
+        f"VIES: {urls['vies']}",
+    )
 
 
 def _settings(home: Path | None, config_file: Path | None, source: str | None = None) -> Any:

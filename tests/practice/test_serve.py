@@ -23,19 +23,19 @@ from kvk_enrich.practice.settings import Practice
 given = json.loads(sys.argv[1])
 log = Path(given["log"]) if "log" in given else None
 settings = Practice(latency_seconds=given.get("latency", 0), faults=tuple(map(parse, given.get("faults", ()))), log=log)
-serve(settings, on_ready=lambda url: print(url, flush=True))
+serve(settings, on_ready=lambda urls: print(*urls.values(), flush=True))
 print("ended", flush=True)
 """
 
 
 @contextmanager
 def served(**given):
-    """A register in another process; gives the process and its base URL."""
+    """A register in another process; gives the process and the base URL of its KVK."""
     command = [sys.executable, "-c", PROGRAM, json.dumps(given)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield process, process.stdout.readline().strip()
+            yield process, process.stdout.readline().split()[0]
         finally:
             process.kill()
 
@@ -66,6 +66,20 @@ def test_it_tells_its_address_and_answers_there():
         response = send(connection, "/v1/basisprofielen/1")
         response.read()
         assert (response.status, connection.sock) == (400, None)  # and here closed, as KVK does
+        connection.close()
+
+
+def test_all_services_answer_on_one_port():
+    """Each below its own path; a fault of KVK's is not one of the others."""
+    with served(faults=["status=503"]) as (_, url):
+        connection = connect(url)
+        assert send(connection).status == 503
+        connection.close()
+        for path, status in (("/vies/check-status", 200), ("/kvkbase/v1/health", 200), ("/vies/nothing", 404)):
+            connection.request("GET", path, headers={"Authorization": "Bearer kvk_test_practice"})
+            response = connection.getresponse()
+            response.read()
+            assert response.status == status
         connection.close()
 
 

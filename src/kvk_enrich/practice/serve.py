@@ -1,11 +1,11 @@
-"""The practice register on a port: for other processes and other programs."""
+"""The practice register, all its services on one port: for other processes and other programs."""
 
 import asyncio
 import contextlib
 import gc
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import FrameType
 from typing import Final
@@ -14,7 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from kvk_enrich.practice.app import create
+from kvk_enrich.practice import whole
 from kvk_enrich.practice.settings import Practice
 
 KEEP_ALIVE_SECONDS: Final = 60
@@ -23,7 +23,11 @@ _BACKLOG: Final = 2_048
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)  # closing drops what is unsent and sends RST
 
 
-def serve(settings: Practice, *, host: str = "127.0.0.1", port: int = 0, on_ready: Callable[[str], None]) -> None:
+OnReady = Callable[[Mapping[str, str]], None]
+"""Called once when it listens, with the base URL of each service: kvk, kvkbase, vies."""
+
+
+def serve(settings: Practice, *, host: str = "127.0.0.1", port: int = 0, on_ready: OnReady) -> None:
     """
     Serve a practice register until SIGINT or SIGTERM, then return; answers on their way get 2 seconds.
 
@@ -31,14 +35,14 @@ def serve(settings: Practice, *, host: str = "127.0.0.1", port: int = 0, on_read
         settings: How it behaves.
         host: Address to listen on.
         port: Port to listen on; 0: any free one.
-        on_ready: Called once with the base URL (``http://127.0.0.1:PORT/api``) when it listens.
+        on_ready: Called once with the base URLs (KVK's: ``http://127.0.0.1:PORT/api``) when it listens.
 
     Raises:
         OSError: the address or port cannot be listened on.
     """
     with socket.create_server((host, port), backlog=_BACKLOG) as listener:
         config = uvicorn.Config(
-            create(settings),
+            whole.create(settings),
             http=_Breakable,
             ws="none",
             lifespan="off",
@@ -55,7 +59,7 @@ def serve(settings: Practice, *, host: str = "127.0.0.1", port: int = 0, on_read
 class _Server(uvicorn.Server):
     """Says when it listens, and takes a signal as the wish to end, not as a failure."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[str], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_ready: OnReady) -> None:
         super().__init__(config)
         self._on_ready = on_ready
 
@@ -65,7 +69,7 @@ class _Server(uvicorn.Server):
         gc.freeze()
         for listener in sockets or ():
             host, port = listener.getsockname()[:2]
-            self._on_ready(f"http://{host}:{port}/api")
+            self._on_ready({service: f"http://{host}:{port}{path}" for service, path in whole.PATHS.items()})
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  uvicorn's signature
         self.should_exit = True
