@@ -27,6 +27,7 @@ CODES: Final = MappingProxyType(
         "INVALID_VAT_NUMBER": (400, "{} has not the format of a VAT number"),
         "INVALID_REQUEST": (400, "The request is not complete: {}"),
         "UNAUTHORIZED": (401, "Missing or invalid API key"),
+        "INSUFFICIENT_TOKENS": (402, "The tokens of this month are spent"),  # clients guard against it; undocumented
         "RATE_LIMIT_EXCEEDED": (429, "Too many requests"),
         "QUOTA_EXCEEDED": (429, "The tokens of this month are spent"),
         "UPSTREAM_ERROR": (502, "A service behind this one is away"),
@@ -41,7 +42,7 @@ _EU_VAT: Final = re.compile(r"([A-Z]{2})[0-9A-Z+*]{2,12}", re.ASCII)
 
 def error(code: str, about: str = "") -> Json:
     """Return the error body with *code*, about what was asked."""
-    _, text = CODES.get(code, (400, "{}"))
+    _, text = CODES.get(code, (400, "Something is wrong: {}"))
     return {"error": {"code": code, "message": text.format(about)}}
 
 
