@@ -6,27 +6,28 @@ from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from kvk_enrich.clock import AMSTERDAM, Clock, SystemClock, month_of
+from kvk_enrich.clock import AMSTERDAM, Clock, SystemClock
 from kvk_enrich.config import Settings
 from kvk_enrich.model import euro
 from kvk_enrich.state.home import open_home
 from kvk_enrich.state.journal import MonthUse, RunLine, open_journal
+from kvk_enrich.state.ledger import label
 
 
 class LedgerLine(NamedTuple):
     """
-    One account in one month, as the register's own portal shows it per key.
+    One account in one month, as the register's own portal shows it per key; VIES is counted per day too.
 
-    *calls* are permits taken: sent, or possibly sent by a run that was killed. *limit*, *left* and
-    *forecast_eur* (what the month will come to at the present pace) are given for the present month.
+    *units* are calls, at kvkbase tokens: those sent, or possibly sent by a run that was killed. *limit*, *left* and
+    *forecast_eur* (what the month will come to at the present pace) are given for the present month or day.
     """
 
-    month: str
+    period: str
     register: str
     account: str
-    calls: int
+    units: int
     limit: int | None
     left: int | None
     calls_eur: Decimal
@@ -51,28 +52,50 @@ def ledger(settings: Settings, *, clock: Clock | None = None) -> list[LedgerLine
 
 
 def _lines(uses: Sequence[MonthUse], settings: Settings, now: datetime) -> list[LedgerLine]:
-    return [_line(use, settings, now) for use in uses]
+    return [_line(use, settings, now) for use in _days_as_months(uses, now)]
+
+
+def _days_as_months(uses: Sequence[MonthUse], now: datetime) -> list[MonthUse]:
+    """Return *uses* with the days before today added up to months."""
+    months: dict[tuple[str, str, str], MonthUse] = {}
+    for use in uses:
+        period = use.period if use.period == label("day", now) else use.period[: len("2026-11")]
+        key = (period, use.register, use.account)
+        before = months.get(key, use._replace(units=0, micro_eur=0))
+        months[key] = use._replace(
+            period=period, units=before.units + use.units, micro_eur=before.micro_eur + use.micro_eur
+        )
+    by_name = sorted(months.values(), key=lambda use: (use.register, use.account))
+    return sorted(by_name, key=lambda use: use.period, reverse=True)
 
 
 def _line(use: MonthUse, settings: Settings, now: datetime) -> LedgerLine:
-    sources = settings.sections.source
-    section = {"kvk": sources.kvk, "kvk-test": sources.kvk_test}.get(use.register.split("@")[0], sources.practice)
-    calls_eur, fee = euro(use.micro_eur), section.monthly_fee_eur
-    is_now = use.month == month_of(now)
-    allowed = settings.sections.budget.calls_per_month
-    limit = section.calls_per_month if allowed is None else min(allowed, section.calls_per_month)
+    allowance, fee, counted_per = _terms(use.register.split("@")[0], settings)
+    calls_eur = euro(use.micro_eur)
+    is_now = use.period == label(counted_per, now)
     return LedgerLine(
-        month=use.month,
+        period=use.period,
         register=use.register,
         account=use.account,
-        calls=use.calls,
-        limit=limit if is_now else None,
-        left=max(0, limit - use.calls) if is_now else None,
+        units=use.units,
+        limit=allowance if is_now else None,
+        left=max(0, allowance - use.units) if is_now else None,
         calls_eur=calls_eur,
         fee_eur=fee,
         total_eur=calls_eur + fee,
         forecast_eur=(calls_eur / _share_of_month(now) + fee).quantize(Decimal("0.01")) if is_now else None,
     )
+
+
+def _terms(register: str, settings: Settings) -> tuple[int, Decimal, Literal["month", "day"]]:
+    """Return the allowance of *register*, its monthly fee, and what the allowance is for."""
+    sources = settings.sections.source
+    if register in {"vies", "practice-vies"}:
+        return sources.vies.calls_per_day, Decimal(0), "day"
+    sections = {"kvk": sources.kvk, "kvk-test": sources.kvk_test, "kvkbase": sources.kvkbase}
+    section = sections.get(register, sources.practice)
+    allowed = settings.sections.budget.calls_per_month
+    return (section.allowance if allowed is None else min(allowed, section.allowance)), section.monthly_fee_eur, "month"
 
 
 def _share_of_month(now: datetime) -> Decimal:

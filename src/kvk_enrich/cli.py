@@ -165,6 +165,35 @@ def plan_command(flags: dict[str, Any]) -> None:
         _say(*_forecast_lines(forecast))
 
 
+@app.command("explain")
+def explain_command(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="As it stands in the list.")],
+    kind: Annotated[str | None, typer.Option(help="What it is: auto, kvk, vat, rsin or branch. [auto]")] = None,
+    source: Annotated[str | None, typer.Option(help="Who answers: kvk, kvk-test, kvkbase or practice. [kvk]")] = None,
+    products: Annotated[str | None, typer.Option(help="What would be bought. [basisprofiel]")] = None,
+    strict: Annotated[bool | None, typer.Option("--strict", help="Refuse a wrong check digit. [no]")] = None,
+    home: Home = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Say how one number is read, what is known of it, and which calls it would take. Makes none."""
+    from dataclasses import asdict
+
+    from kvk_enrich import explaining, telling
+    from kvk_enrich.config import load
+
+    flags = {
+        "input": "number.csv",
+        "kind": kind,
+        "source": source,
+        "products": products,
+        "strict": strict,
+        "home": home,
+    }
+    told = explaining.explain(load(flags, config_file=config, need_key=False), number)
+    _print(json, lambda: asdict(told), lambda: telling.explanation(told))
+
+
 @app.command("search")
 def search_command(
     text: Annotated[str | None, typer.Argument(metavar="TEXT", help="Words of a name.")] = None,

@@ -6,8 +6,7 @@ row back. Resuming is no case of its own: what was answered before is simply not
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,18 +15,17 @@ import anyio
 
 from kvk_enrich import columns, listing, record, write
 from kvk_enrich.asking import Asked, ask_all
-from kvk_enrich.clock import Clock, SystemClock
+from kvk_enrich.clock import Clock
 from kvk_enrich.config import Job, config_sha256
 from kvk_enrich.errors import ExitCode
 from kvk_enrich.finishing import Finished, Result, budget_of, input_of, targets
-from kvk_enrich.knowing import Books, Freshness, Knowledge
+from kvk_enrich.knowing import Books, Freshness, Knowledge, opened
 from kvk_enrich.listing import Listed
 from kvk_enrich.model import euro
 from kvk_enrich.plan import Plan
 from kvk_enrich.progress import Progress
 from kvk_enrich.sources import COMPANY, Services, account_of
-from kvk_enrich.state.home import open_home
-from kvk_enrich.state.journal import HEADROOM, open_journal
+from kvk_enrich.state.journal import HEADROOM
 from kvk_enrich.version import VERSION
 
 __all__ = ["ExitCode", "Finished", "Forecast", "forecast", "run"]
@@ -65,7 +63,7 @@ def run(
     """
     for target in targets(job):
         write.check(target)
-    with _opened(job, progress, clock) as books, books.home.workspace() as folder:
+    with opened(job, progress, clock) as books, books.home.workspace() as folder:
         listed = listing.read(job, added(job), folder, books.progress)
         books.journal.sweep()
         known = _known(job, books, listed)
@@ -82,7 +80,7 @@ def forecast(job: Job, *, progress: Progress | None = None, clock: Clock | None 
     Raises:
         EnrichError: as :func:`run` would.
     """
-    with _opened(job, progress, clock) as books, books.home.workspace() as folder:
+    with opened(job, progress, clock) as books, books.home.workspace() as folder:
         listed = listing.read(job, added(job), folder, books.progress)
         known = _known(job, books, listed)
         return _forecast(job, books, listed, known, known.plan())
@@ -91,17 +89,6 @@ def forecast(job: Job, *, progress: Progress | None = None, clock: Clock | None 
 def added(job: Job) -> tuple[columns.Column, ...]:
     """Return the columns that a run of *job* adds to the list."""
     return columns.output(Services(job).wish.filled, geo_data=job.geo_data)
-
-
-@contextmanager
-def _opened(job: Job, progress: Progress | None, clock: Clock | None) -> Iterator[Books]:
-    clock = clock or SystemClock()
-    home = open_home(job.home)
-    journal = open_journal(home, clock)
-    try:
-        yield Books(home, journal, clock, progress or Progress())
-    finally:
-        journal.close()
 
 
 def _known(job: Job, books: Books, listed: Listed) -> Knowledge:

@@ -16,7 +16,7 @@ import polars as pl
 from kvk_enrich import routes
 from kvk_enrich.aliases import aliases
 from kvk_enrich.asking import Asked, Desk, Lane
-from kvk_enrich.clock import Clock
+from kvk_enrich.clock import Clock, SystemClock
 from kvk_enrich.config import Job
 from kvk_enrich.identifiers import vat
 from kvk_enrich.model import Deferred, Failed, Kind, Question, Status
@@ -32,11 +32,11 @@ from kvk_enrich.registers import (
     kvkbase_records,
     vies_vat,
 )
-from kvk_enrich.routes import GAP, QUESTION
+from kvk_enrich.routes import ANSWER, GAP, QUESTION
 from kvk_enrich.sources import COMPANY, VAT, Services, account_of, register_id
 from kvk_enrich.state.cache import Cache, Typing, open_cache
-from kvk_enrich.state.home import Home
-from kvk_enrich.state.journal import Journal
+from kvk_enrich.state.home import Home, open_home
+from kvk_enrich.state.journal import Journal, open_journal
 from kvk_enrich.state.ledger import label
 
 TYPING: Final[Typing] = {
@@ -71,6 +71,18 @@ class Books:
         with open_cache(self.home, self.journal, TYPING, self.progress.note) as cache:
             cache.absorb(self.journal, TYPING, keep=_SECOND_COPY)
             yield cache
+
+
+@contextmanager
+def opened(job: Job, progress: Progress | None, clock: Clock | None) -> Iterator[Books]:
+    """Open the stores that *job* uses."""
+    clock = clock or SystemClock()
+    home = open_home(job.home)
+    journal = open_journal(home, clock)
+    try:
+        yield Books(home, journal, clock, progress or Progress())
+    finally:
+        journal.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +309,16 @@ class Knowledge:
         """Return what the answers received in this run cost (micro-euro), without attempts in vain."""
         tariffs = self.services.tariffs
         return sum(tariffs[question.product].micro_eur for question in asked.answered)
+
+    def standing(self) -> pl.DataFrame:
+        """Return what is known of each question so far: ``product, kind, number, status, reason, fetched_at``."""
+        known = [
+            frame.select(pl.lit(product).alias("product"), "number", "status", "reason", "fetched_at")
+            for product, frame in self._known.items()
+        ]
+        nothing = pl.DataFrame(schema=QUESTION | ANSWER).drop("kind", "run")
+        told = pl.concat([nothing, *known], how="diagonal")
+        return self._questions.join(told, on=["product", "number"], how="left", maintain_order="left")
 
     def count(self, plan: Plan) -> Numbers:
         """Return how many numbers there are, how many need no call, and how many the plan asks for."""

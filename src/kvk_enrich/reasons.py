@@ -83,6 +83,12 @@ _ALL = (
         _CHECK_NUMBER,
     ),
     Reason(
+        "no_route",
+        Status.FAILED,
+        "This source cannot be asked by this kind of number.",
+        "Use --source kvk, or put the KVK number in this column.",
+    ),
+    Reason(
         "not_valid_in_register",
         Status.NOT_FOUND,
         "The register calls this number not valid.",
@@ -298,3 +304,15 @@ _ALL = (
 
 REASONS = {reason.code: reason for reason in _ALL}
 """Every reason by its code."""
+
+
+FLAGS = {
+    "check_digit": "The check digit is wrong: probably a typing error; the register has the last word.",
+    "guess": "Letters were read as digits: look whether the number is the right one.",
+    "kvk_not_derivable": "A sole trader's VAT number: its digits lead to no KVK number. Look the company up by name.",
+    "rsin_not_registered": "The VAT number is valid, but KVK knows no company by it: perhaps a fiscal unity.",
+    "vat_unconfirmed": "The VAT number made from the RSIN was not confirmed by VIES.",
+    "numbers_disagree": "The two numbers of this row belong to different companies.",
+    "other_not_found": "The other number of this row is not found, or not valid.",
+}
+"""What is to know of a number or its answer, by code: not a reason to leave it out."""

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from kvk_enrich.errors import ExitCode
 from kvk_enrich.model import euro
-from kvk_enrich.reasons import REASONS
+from kvk_enrich.reasons import FLAGS, REASONS
 
 if TYPE_CHECKING:
     from kvk_enrich.books import LedgerLine
     from kvk_enrich.config import Setting
+    from kvk_enrich.explaining import Explanation
     from kvk_enrich.flow import Finished, Forecast
     from kvk_enrich.record import Rows
     from kvk_enrich.searching import Hits
@@ -57,16 +58,33 @@ def forecast(planned: "Forecast") -> list[str]:
     """Return what a run would do, in euro and minutes."""
     record = planned.record
     rows, numbers, ahead, budget = record.rows, record.numbers, record.forecast, record.budget
+    where = " and ".join(repr(column) for column in record.input.columns)
     lines = [
-        f"{record.input.path}: {_count(rows.total, 'row')}, numbers in column {record.input.columns[0]!r}",
+        f"{record.input.path}: {_count(rows.total, 'row')}, numbers in column {where}",
         f"  {_count(numbers.distinct, 'distinct number')}: {numbers.cached:,} known, {numbers.asked:,} to ask",
         f"  {_count(rows.invalid, 'row')} without a usable number",
-        f"  cost EUR {_euro(ahead.cost_eur)}, about {_duration(ahead.seconds)} of asking",
+        *_ways(planned),
+        f"  cost EUR {_euro(ahead.cost_eur)}{_most(planned)}, about {_duration(ahead.seconds)} of asking",
         f"  account {budget.account}: {budget.left:,} of {budget.limit:,} calls left in {budget.month}",
         f"  after this run {ahead.left_after:,} calls left",
     ]
     reasons = planned.plan.deferred["reason"].value_counts(sort=True).rows()
     return lines + [f"  {count:,} deferred: {REASONS[reason].sentence}" for reason, count in reasons]
+
+
+def _ways(planned: "Forecast") -> list[str]:
+    """Return which products are asked for, where it is more than the one that companies cost."""
+    plan = planned.plan
+    asked = [
+        f"{count:,} {product}" + ("" if plan.tariffs[product].micro_eur else " (free)")
+        for product, count in plan.counts.items()
+    ]
+    return [f"  to ask for: {', '.join(asked)}"] if len(asked) > 1 else []
+
+
+def _most(planned: "Forecast") -> str:
+    """Say so when it depends on the answers what is asked next."""
+    return " at most" if planned.plan.later else ""
 
 
 def runs(lines: Sequence["RunLine"]) -> list[str]:
@@ -94,10 +112,10 @@ def ledger(lines: Sequence["LedgerLine"]) -> list[str]:
         return ["Nothing was spent yet."]
     table = [
         (
-            line.month,
+            line.period,
             line.register,
             line.account,
-            f"{line.calls:,}",
+            f"{line.units:,}",
             "" if line.left is None else f"{line.left:,}",
             _euro(line.calls_eur),
             _euro(line.fee_eur),
@@ -107,7 +125,7 @@ def ledger(lines: Sequence["LedgerLine"]) -> list[str]:
         for line in lines
     ]
     return _table(
-        ("month", "register", "account", "calls", "left", "EUR calls", "EUR fee", "EUR total", "EUR by month's end"),
+        ("period", "register", "account", "used", "left", "EUR calls", "EUR fee", "EUR total", "EUR by month's end"),
         table,
     )
 
@@ -127,6 +145,30 @@ def hits(found: "Hits") -> list[str]:
     if found.total > len(found.hits):
         lines.append(f"{len(found.hits):,} of {found.total:,} shown: say more of what you look for.")
     return lines
+
+
+def explanation(told: "Explanation") -> list[str]:
+    """Return how one number is read and what it would take."""
+    if told.number is None:
+        reason = REASONS[told.reason or "not_a_number"]
+        return [f"{told.text!r} is not asked: {reason.sentence}", reason.what_to_do]
+    lines = [f"{told.text!r} is read as {told.kind} {told.number}" + (f" ({told.note})" if told.note else "")]
+    lines += [f"  note: {FLAGS[flag]}" for flag in told.flags]
+    head = ("call", "number", "state", "on (UTC)", "EUR")
+    table = [
+        (
+            step.product,
+            step.number or "known by then",
+            _STATES.get(step.status, step.status) + (f": {step.reason}" if step.reason else ""),
+            f"{step.fetched_at:%Y-%m-%d %H:%M}" if step.fetched_at else "",
+            _euro(step.cost_eur),
+        )
+        for step in told.steps
+    ]
+    return [*lines, *(f"  {line}" for line in _table(head, table)), f"  cost EUR {_euro(told.cost_eur)} at most"]
+
+
+_STATES = {"found": "known", "not_found": "known, not found", "ask": "to be asked", "later": "depends on the answers"}
 
 
 def settings(lines: Iterable["Setting"]) -> list[str]:

@@ -1,0 +1,110 @@
+"""One number, explained: how it is read, what is known of it, which calls it would take, at what cost. Makes none."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+import polars as pl
+
+from kvk_enrich import identify
+from kvk_enrich.clock import Clock
+from kvk_enrich.config import Job
+from kvk_enrich.identifiers import vat
+from kvk_enrich.knowing import Freshness, Knowledge, opened
+from kvk_enrich.model import Kind, euro
+from kvk_enrich.progress import Progress
+
+_CELL = "number"
+
+
+class Step(NamedTuple):
+    """
+    One call on the way.
+
+    *status* is found or not_found where the answer is known, ``ask`` where it would be asked now, ``later``
+    where it depends on answers to come, and a reason code where it would be left out.
+    """
+
+    product: str
+    number: str | None
+    status: str
+    reason: str | None
+    fetched_at: datetime | None
+    cost_eur: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """
+    What there is to say of one text.
+
+    Args:
+        text: As given.
+        number: Canonical, None where none can be read; Dutch VAT numbers that may hold a citizen service number
+            are masked.
+        kind: What it is.
+        reason: Why it cannot be asked for.
+        note: Repairs made, in words.
+        flags: What to know of it.
+        steps: The calls that lead to what is wanted.
+        cost_eur: Of the calls still to be made, at most.
+    """
+
+    text: str
+    number: str | None
+    kind: str | None
+    reason: str | None
+    note: str | None
+    flags: tuple[str, ...]
+    steps: tuple[Step, ...]
+    cost_eur: Decimal
+
+
+def explain(job: Job, text: str, *, progress: Progress | None = None, clock: Clock | None = None) -> Explanation:
+    """
+    Explain *text* as a cell of a list that is enriched by *job*.
+
+    Raises:
+        EnrichError: the state cannot be used.
+    """
+    cell = pl.LazyFrame({_CELL: [text]}, schema={_CELL: pl.String})
+    read = identify.identify(cell, [_CELL], job.kind, strict=job.strict).collect().row(0, named=True)
+    number, kind = read["enrich_number"], read["enrich_kind"]
+    steps, cost = ((), 0) if number is None else _steps(job, kind, number, progress, clock)
+    hidden = kind == Kind.VAT and vat.may_hold_bsn(number)
+    return Explanation(
+        text="(not shown)" if hidden else text,
+        number=vat.masked(number) if hidden else number,
+        kind=kind,
+        reason=read["enrich_reason"],
+        note=read["enrich_note"],
+        flags=tuple(read["enrich_flags"] or ()),
+        steps=steps,
+        cost_eur=euro(cost),
+    )
+
+
+def _steps(
+    job: Job, kind: str, number: str, progress: Progress | None, clock: Clock | None
+) -> tuple[tuple[Step, ...], int]:
+    numbers = pl.DataFrame({"kind": [kind], "number": [number], "wanted": [True]})
+    with opened(job, progress, clock) as books:
+        now = books.clock.now()
+        known = Knowledge(job, books, numbers, Freshness(now - job.max_age_found, now - job.max_age_not_found))
+        plan = known.plan()
+        left_out = {(product, one): reason for product, _, one, reason in plan.deferred.iter_rows()}
+        steps = []
+        for product, _, one, status, reason, fetched_at in known.standing().iter_rows():
+            price = euro(plan.tariffs[product].micro_eur)
+            fate = status or left_out.get((product, one), "ask")
+            steps.append(
+                Step(product, _shown(one), fate, reason, fetched_at, price if fate == "ask" else Decimal("0.00"))
+            )
+        for product, count in plan.later.items():
+            steps.append(Step(product, None, "later", None, None, euro(count * plan.tariffs[product].micro_eur)))
+        return tuple(steps), plan.cost
+
+
+def _shown(number: str) -> str:
+    return vat.masked(number) if vat.may_hold_bsn(number) else number
