@@ -113,8 +113,8 @@ def _tidied(address: str) -> str | None:
     """
     Return a Dutch address as people write it; None where it is not of the usual form.
 
-    >>> _tidied("HERENGRACHT 00597 1017CE AMSTERDAM")
-    'Herengracht 597, 1017 CE Amsterdam'
+    >>> _tidied("OOIEVAARSNEST 00007 1245AB ZILVERZIJL")
+    'Ooievaarsnest 7, 1245 AB Zilverzijl'
     """
     found = _DUTCH.fullmatch(address)
     if found is None:
