@@ -495,9 +495,11 @@ def _of_both() -> list[pl.Expr]:
     first, second = both["enrich_source"]
     return [
         pl.when(listed.list.len() > 0).then(listed.list.unique(maintain_order=True)).alias("enrich_flags"),
-        pl.when((first == second) | second.is_null())
-        .then(first)
-        .otherwise(pl.concat_str(first, second, separator="; ", ignore_nulls=True))
+        pl.concat_str(first, second, separator="; ", ignore_nulls=True)
+        .str.split("; ")
+        .list.unique(maintain_order=True)
+        .list.join("; ")
+        .replace("", None)
         .alias("enrich_source"),
         pl.min_horizontal(both["enrich_fetched_at"]).alias("enrich_fetched_at"),
         pl.all_horizontal(both["enrich_cached"]).alias("enrich_cached"),
