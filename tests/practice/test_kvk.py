@@ -100,7 +100,7 @@ def test_other_names_occur():
     [
         ("/v1/basisprofielen/12345678/vestigingen", 404, "IPD0005"),
         ("/v1/basisprofielen/1234567/vestigingen", 400, "IPD0004"),
-        ("/v1/basisprofielen/69599084/vestigingen?geoData=true", 400, "IPD1999"),
+        ("/v1/basisprofielen/69599084/vestigingen?colour=red", 400, "IPD1999"),
         ("/v1/basisprofielen/90004760/vestigingen", 404, "IPD0005"),
         ("/v1/vestigingsprofielen/665544332211", 404, "IPD0007"),
         ("/v1/vestigingsprofielen/12345678", 400, "IPD0006"),
@@ -133,6 +133,24 @@ def test_each_product_tells_its_version_and_writes_links_as_asked(register, path
     assert response.headers["api-version"] == version
     assert response.text.count('"_links"') == ask(path).text.count('"links"') > 0
     assert '"links"' not in response.text
+
+
+def test_a_list_of_branches_takes_geo_data_and_has_none(register):
+    """Programs in use send the parameter there too."""
+    ask = register()
+
+    assert ask(f"{DAGOBERT}/vestigingen?geoData=False").json() == ask(f"{DAGOBERT}/vestigingen").json()
+
+
+def test_the_test_environment_is_there_too(register):
+    """Below its own path, and its links stay there."""
+    ask = register()
+    live, test = (ask(path).json() for path in (DAGOBERT, f"/../test/api{DAGOBERT}"))
+
+    assert test["links"][0]["href"] == "http://practice.test/test/api/v1/basisprofielen/69599084"
+    assert test | {"links": [], "_embedded": {}} == live | {"links": [], "_embedded": {}}
+    page = ask("/../test/api/v2/zoeken?resultatenPerPagina=1").json()
+    assert page["volgende"].startswith("http://practice.test/test/api/v2/zoeken?")
 
 
 def test_ended_registrations_may_be_refused(register):

@@ -26,6 +26,7 @@ from kvk_enrich.practice.settings import Practice
 JSON: Final = "application/json"
 HAL: Final = "application/hal+json"
 
+_BASES: Final = ("/api", "/test/api")  # as at KVK, whose links stay in the environment that was asked
 _ZOEKEN_VERSION: Final = "2.1.0"
 _PROFILE_VERSION: Final = "1.5.0"
 _NAAMGEVING_VERSION: Final = "1.1.0"  # of the same time as the others' 1.4; what it is today is not known
@@ -62,7 +63,7 @@ class _Product:
     Args:
         body: Makes the answer; None: not deliverable.
         of: The kind of number in the path.
-        located: Whether geoData may be asked for.
+        located: Whether geoData may be asked for; a list of branches takes the parameter and has nothing to add.
         version: Told with the answer.
     """
 
@@ -74,21 +75,23 @@ class _Product:
 
 def router(settings: Practice) -> Router:
     """Return the register behind the gate."""
-    profile = "/api/v1/basisprofielen/{number}"
+    profile = "/v1/basisprofielen/{number}"
     products = {
         profile: _Product(body=_in_parts(answers.basisprofiel)),
         f"{profile}/eigenaar": _Product(body=_in_parts(answers.eigenaar)),
         f"{profile}/hoofdvestiging": _Product(body=_in_parts(answers.hoofdvestiging)),
-        f"{profile}/vestigingen": _Product(body=partial(_vestigingen, settings), located=False),
-        "/api/v1/vestigingsprofielen/{number}": _Product(body=_vestigingsprofiel, of=_BRANCH),
-        "/api/v1/naamgevingen/kvknummer/{number}": _Product(
+        f"{profile}/vestigingen": _Product(body=partial(_vestigingen, settings)),
+        "/v1/vestigingsprofielen/{number}": _Product(body=_vestigingsprofiel, of=_BRANCH),
+        "/v1/naamgevingen/kvknummer/{number}": _Product(
             body=lambda company, asked: answers.naamgeving(company, asked.links),
             located=False,
             version=_NAAMGEVING_VERSION,
         ),
     }
-    routes = [Route(path, partial(_answer, product, settings)) for path, product in products.items()]
-    return Router([*routes, Route("/api/v2/zoeken", partial(_zoeken, settings))], default=_no_such_product)
+    endpoints = {path: partial(_answer, product, settings) for path, product in products.items()}
+    endpoints["/v2/zoeken"] = partial(_zoeken, settings)
+    routes = [Route(base + path, endpoint) for base in _BASES for path, endpoint in endpoints.items()]
+    return Router(routes, default=_no_such_product)
 
 
 def _in_parts(part: Callable[..., Json | None]) -> Callable[[Company, _Asked], Json | None]:
@@ -165,7 +168,9 @@ def _not_acceptable() -> Response:
 def _links(request: Request, settings: Practice, media_type: str) -> Links:
     asked: answers.LinkStyle = "_links" if media_type == HAL else "links"
     url = request.url
-    return Links(asked if settings.link_style == "asked" else settings.link_style, f"{url.scheme}://{url.netloc}/api")
+    base = next(base for base in _BASES if url.path.startswith(f"{base}/"))
+    style = asked if settings.link_style == "asked" else settings.link_style
+    return Links(style, f"{url.scheme}://{url.netloc}{base}")
 
 
 def _found(body: Json, media_type: str, version: str) -> Response:
