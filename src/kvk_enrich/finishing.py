@@ -93,10 +93,10 @@ class Result:
             return write.workbook(self._record(rows, exit_code, None), staged, self.answers, self.added, draft)
         return write.enriched(staged, self.answers, self.added, draft, write.DIALECTS[self.job.csv_dialect])
 
-    def _branches(self, drafts: Mapping[Path, Path]) -> record.OutputFile | None:
+    def _branches(self, drafts: Mapping[Path, Path]) -> record.OutputFile | msgspec.UnsetType:
         listed, target = self.known.branches(), branches_file(self.job)
         if listed is None or target is None:
-            return None
+            return msgspec.UNSET
         return _output(target, write.branches(listed, drafts[target]))
 
     def _not_selected(self) -> int:

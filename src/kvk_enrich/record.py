@@ -107,13 +107,13 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     """
     The files of a run.
 
-    *report* is null only in the record that the report itself is made from, *branches* where they were not wanted.
+    *report* is null only in the record that the report itself is made from, *branches* absent where they were not wanted.
     """
 
     enriched: OutputFile
     failed: OutputFile
     report: OutputFile | None = None
-    branches: OutputFile | None = None
+    branches: OutputFile | msgspec.UnsetType = msgspec.UNSET
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):

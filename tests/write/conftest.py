@@ -20,6 +20,7 @@ STAGED = {
     "enrich_kind": pl.String(),
     "enrich_reason": pl.String(),
     "enrich_note": pl.String(),
+    "enrich_flags": pl.List(pl.String()),
 }
 
 Row = Mapping[str, object]
@@ -42,6 +43,7 @@ def stage(tmp_path: Path) -> Stage:
                 "enrich_kind": "kvk" if "number" in row else None,
                 "enrich_reason": row.get("reason"),
                 "enrich_note": row.get("note"),
+                "enrich_flags": row.get("flags"),
             }
             for row_number, row in enumerate(rows, start=1)
         ]

@@ -200,6 +200,7 @@ def _order_holds(tmp_path: Path, rows: int) -> None:
         enrich_kind=pl.lit("kvk"),
         enrich_reason=pl.lit(None, pl.String),
         enrich_note=pl.lit(None, pl.String),
+        enrich_flags=pl.lit(None, pl.List(pl.String)),
     )
     frame.write_parquet(tmp_path / "staged.parquet")
     columns = [column for column in ADDED if column.name.startswith("enrich") or column.name == "kvk_name"]

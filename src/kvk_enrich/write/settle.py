@@ -57,12 +57,13 @@ def _flags(rows: Mapping[str, pl.DataType], answers: Mapping[str, pl.DataType]) 
     """Return what is to know of the cell and of the answer as one; null when there is nothing."""
     if "enrich_flags" not in rows or "enrich_flags" not in answers:
         return {}
-    both = [pl.col("enrich_flags"), pl.col("enrich_flags_answered")]
-    if rows["enrich_flags"] == pl.String:
-        listed = pl.concat_str(both, separator="; ", ignore_nulls=True)
-        return {"enrich_flags": pl.when(pl.any_horizontal(flag.is_not_null() for flag in both)).then(listed)}
-    listed = pl.concat_list([flag.fill_null([]) for flag in both])
-    return {"enrich_flags": pl.when(pl.any_horizontal(flag.is_not_null() for flag in both)).then(listed)}
+    both = {"enrich_flags": rows["enrich_flags"], "enrich_flags_answered": answers["enrich_flags"]}
+    if pl.String in both.values():  # cells of a CSV or a workbook
+        texts = [pl.col(name) if dtype == pl.String else pl.col(name).list.join("; ") for name, dtype in both.items()]
+        listed = pl.concat_str(texts, separator="; ", ignore_nulls=True)
+    else:
+        listed = pl.concat_list([pl.col(name).fill_null([]) for name in both])
+    return {"enrich_flags": pl.when(pl.any_horizontal(pl.col(name).is_not_null() for name in both)).then(listed)}
 
 
 def tally(staged: Path, answers: pl.DataFrame) -> pl.DataFrame:
