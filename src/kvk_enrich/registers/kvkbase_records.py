@@ -11,17 +11,15 @@ ignored; the answer is kept as received, so they can become columns later at no 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 import polars as pl
 from msgspec import Struct
 
-from kvk_enrich.columns import Column, schema
+from kvk_enrich.columns import Column
 from kvk_enrich.columns.kvkbase import BRANCHES, ENRICHED, LOOKUP, VALIDATE_VAT
-
-Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""A number that our columns can hold; any other is refused on receipt, not when it is too late."""
+from kvk_enrich.registers.kvk_parts import Whole, table, text
 
 _UNKNOWN_FORMS: Final = frozenset({"onbekend", "unknown"})
 _COUNTRIES: Final = MappingProxyType({"nederland": "NL", "netherlands": "NL", "the netherlands": "NL"})
@@ -142,7 +140,7 @@ class Reader(Generic[R]):
         """Name the *record* an answer is, its *row*, and the *columns* that the row fills."""
         self._decoder = msgspec.json.Decoder(record)
         self._row = row
-        self._schema = schema(columns)
+        self._columns = tuple(columns)
 
     def decode(self, body: bytes) -> R:
         """
@@ -159,12 +157,12 @@ class Reader(Generic[R]):
 
     def rows(self, bodies: Sequence[bytes]) -> pl.DataFrame:
         """Return the columns of *bodies*, one line each, in order."""
-        return pl.DataFrame([self._row(self.decode(body)) for body in bodies], schema=self._schema, orient="row")
+        return table(self._columns, (self._row(self.decode(body)) for body in bodies))
 
 
 def vat_status(check: Vat | VatCheck, source: Source | None = None) -> str:
     """Return valid or invalid where VIES itself has just said so, else unknown."""
-    evidence = _text(check.status or (source.vies if source else None)) or "validated"
+    evidence = text(check.status or (source.vies if source else None)) or "validated"
     if evidence.lower() != "validated" or check.valid is None:
         return "unknown"
     return "valid" if check.valid else "invalid"
@@ -175,20 +173,20 @@ def _company(company: Company) -> tuple[object, ...]:
     main = next((activity for activity in activities if activity.is_main), Activity())
     return (
         company.kvk_number,
-        _text(company.main_branch_number),
-        _text(company.name),
-        _text(company.statutory_name),
-        [text for name in company.trading_names or () if (text := _text(name))],
+        text(company.main_branch_number),
+        text(company.name),
+        text(company.statutory_name),
+        [told for name in company.trading_names or () if (told := text(name))],
         _legal_form(company.legal_form),
         company.is_active,
         _date(company.registration_date),
         company.employees.total if company.employees else None,
-        _text(main.sbi_code),
-        _text(main.description),
+        text(main.sbi_code),
+        text(main.description),
         [
             {
-                "code": _text(activity.sbi_code),
-                "description": _text(activity.description),
+                "code": text(activity.sbi_code),
+                "description": text(activity.description),
                 "main": activity.is_main,
             }
             for activity in activities
@@ -201,7 +199,7 @@ def _enriched(company: Company) -> tuple[object, ...]:
     vat = company.vat or Vat()
     return (
         *_company(company),
-        _text(vat.number),
+        text(vat.number),
         *_valid(vat_status(vat, company.source) if company.vat else None),
         _moment(vat.validated_at),
         _insolvency(company),
@@ -217,8 +215,8 @@ def _branches(answer: Branches) -> tuple[object, ...]:
 def _branch(branch: Branch) -> dict[str, object]:
     *_, full_address = _address(branch.address or Address())
     return {
-        "branch_number": _text(branch.branch_number),
-        "name": _text(branch.name),
+        "branch_number": text(branch.branch_number),
+        "name": text(branch.name),
         "is_main": branch.is_main,
         "is_commercial": None,
         "address_shielded": None,
@@ -250,41 +248,36 @@ READERS: Final[Mapping[str, Reader[Any]]] = MappingProxyType(
 
 def _address(address: Address) -> tuple[str | None, ...]:
     """Return street, house number, postcode, city, country and all of it on one line, postcodes as KVK writes them."""
-    street, number, city = _text(address.street), _text(address.house_number), _text(address.city)
-    postcode = _text(address.postal_code)
+    street, number, city = text(address.street), text(address.house_number), text(address.city)
+    postcode = text(address.postal_code)
     if postcode is not None and postcode[:4].isdigit():
         postcode = postcode.replace(" ", "")
-    country = _text(address.country)
+    country = text(address.country)
     line = " ".join(part for part in (street, number, postcode, city) if part)
     return street, number, postcode, city, _COUNTRIES.get(country.lower(), country) if country else None, line or None
 
 
 def _legal_form(form: str | None) -> str | None:
-    text = _text(form)
-    return None if text is None or text.lower() in _UNKNOWN_FORMS else text
+    told = text(form)
+    return None if told is None or told.lower() in _UNKNOWN_FORMS else told
 
 
 def _insolvency(company: Company) -> str | None:
     """Return its kind where it has one, else what is there as JSON: an object that we know nothing of."""
-    kind, insolvency = _text(company.insolvency_type), company.insolvency
+    kind, insolvency = text(company.insolvency_type), company.insolvency
     if kind or not insolvency:
         return kind
-    return _text(insolvency) if isinstance(insolvency, str) else msgspec.json.encode(insolvency).decode()
+    return text(insolvency) if isinstance(insolvency, str) else msgspec.json.encode(insolvency).decode()
 
 
 def _valid(status: str | None) -> tuple[bool | None, str | None]:
     return {"valid": True, "invalid": False}.get(status or ""), status
 
 
-def _text(value: str | int | None) -> str | None:
-    """Return *value* on one line with single spaces, None for nothing."""
-    return " ".join(str(value).split()) or None if value is not None else None
-
-
 def _undisclosed(value: str | None) -> str | None:
     """Return *value* unless it is the dashes that VIES writes for what a member state does not disclose."""
-    text = _text(value)
-    return None if text is None or not text.strip("-") else text
+    told = text(value)
+    return None if told is None or not told.strip("-") else told
 
 
 def _date(value: str | None) -> date | None:
