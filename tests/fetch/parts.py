@@ -10,7 +10,7 @@ from kvk_enrich.errors import StorageError
 from kvk_enrich.fetch.breaker import Breaker, Patience
 from kvk_enrich.fetch.gate import Gate
 from kvk_enrich.fetch.stop import Cause, Stop
-from kvk_enrich.model import Call, Found, Kind, Permit
+from kvk_enrich.model import Call, Found, Kind, Permit, Reply
 from kvk_enrich.state.journal import LEAD_NS
 
 STEP_NS = 10_200_000
@@ -100,9 +100,9 @@ def office(
     return Office(clock, book, stop, breaker, gate, said)
 
 
-def call(number: str = "69599084") -> Call:
-    """Return a call for *number*."""
-    return Call("basisprofiel", Kind.KVK, (number,))
+def call(*numbers: str) -> Call:
+    """Return a call for *numbers*; for one that KVK published, if none are given."""
+    return Call("basisprofiel", Kind.KVK, numbers or ("69599084",))
 
 
 def found(number: str = "69599084") -> Found:
@@ -110,8 +110,8 @@ def found(number: str = "69599084") -> Found:
     return Found(number, b'{"kvkNummer":"%s"}' % number.encode())
 
 
-async def answering(asked: Call, at_send) -> tuple[tuple[Found, ...], int]:
+async def answering(asked: Call, at_send) -> Reply:
     """A register that answers after half a second."""
     await at_send()
     await anyio.sleep(0.5)
-    return tuple(found(number) for number in asked.numbers), 200
+    return Reply(tuple(found(number) for number in asked.numbers), 200)

@@ -204,6 +204,51 @@ def test_a_number_in_process_counts_as_an_answer():
     run(main)
 
 
+STATE_AWAY = Transient("vies_busy", "200 MS_MAX_CONCURRENT_REQ", retry_after=30, part="DE")
+
+
+def test_trouble_in_a_part_holds_nobody():
+    """The service passes on what a member state says: it is there, and its other states answer."""
+
+    async def main(clock):
+        it = office(clock)
+        for _ in range(20):
+            it.breaker.failed(STATE_AWAY)
+        assert await admitted(it.breaker) == (0, False)
+        assert not it.stop.requested
+        assert it.said == []
+
+    run(main)
+
+
+def test_trouble_in_a_part_breaks_a_row_of_failures():
+    """Four failures of the whole, one of a part, four of the whole: never five in a row."""
+
+    async def main(clock):
+        it = office(clock)
+        for error in [*[OVERLOADED] * 4, STATE_AWAY, *[OVERLOADED] * 4]:
+            it.breaker.failed(error)
+        assert await admitted(it.breaker) == (0, False)
+        it.breaker.failed(OVERLOADED)
+        assert await admitted(it.breaker) == (5, True)
+
+    run(main)
+
+
+def test_a_trial_that_meets_trouble_in_a_part_opens_the_door_for_all():
+    """The service was away and speaks again, if only for another's trouble."""
+
+    async def main(clock):
+        it = office(clock)
+        away(it)
+        assert await it.breaker.admit()
+        it.breaker.failed(STATE_AWAY, trial=True)
+        assert [await admitted(it.breaker) for _ in range(3)] == [(0, False)] * 3
+        assert it.said[-1] is None
+
+    run(main)
+
+
 @pytest.mark.parametrize(("error", "calls"), [(NotSent("unreachable"), 3), (Unusable("unexpected_answer"), 5)])
 def test_a_run_that_never_had_an_answer_gives_up_soon(error, calls):
     """A wrong address ends the run after three tries, a portal that answers everything with 200 after five."""

@@ -22,6 +22,14 @@ async def calls(count):
         yield call(f"{place:08}")
 
 
+class Told(list[Any]):
+    """The outcomes told, in order."""
+
+    def tell(self, asked, outcome):
+        assert outcome.number in asked.numbers
+        self.append(outcome)
+
+
 class Watched:
     """An ask that takes a second and counts who is under way."""
 
@@ -42,8 +50,8 @@ def test_every_call_has_its_outcome_told_once():
     """Nothing is lost or told twice between many workers."""
 
     async def main(clock):
-        ask, told = Watched(), list[Any]()
-        await fan_out(calls(200), ask, told.append, Stop(), workers=30)
+        ask, told = Watched(), Told()
+        await fan_out(calls(200), ask, told.tell, Stop(), workers=30)
         assert sorted(outcome.number for outcome in told) == [f"{place:08}" for place in range(200)]
         assert ask.most == 30
 
@@ -56,7 +64,7 @@ def test_the_first_answer_opens_the_work_to_all(outcome):
 
     async def main(clock):
         ask = Watched(outcome)
-        await fan_out(calls(100), ask, lambda _: None, Stop(), workers=100)
+        await fan_out(calls(100), ask, lambda *_: None, Stop(), workers=100)
         assert ask.most > 40
 
     run(main)
@@ -67,8 +75,41 @@ def test_until_something_is_answered_calls_go_one_at_a_time():
 
     async def main(clock):
         ask = Watched(lambda number: Failed(number, "unexpected_answer"))
-        await fan_out(calls(20), ask, lambda _: None, Stop(), workers=100)
+        await fan_out(calls(20), ask, lambda *_: None, Stop(), workers=100)
         assert (ask.asked, ask.most) == (20, 1)
+
+    run(main)
+
+
+def test_a_call_for_many_has_each_outcome_told_with_it():
+    """One answer among them is enough to open the work: the register speaks to us."""
+
+    async def batches():
+        for place in range(0, 40, 4):
+            yield call(*(f"{number:08}" for number in range(place, place + 4)))
+
+    async def main(clock):
+        ask = Watched(lambda number: found(number) if number.endswith("2") else Failed(number, "failed_in_batch"))
+        told = Told()
+        await fan_out(batches(), ask, told.tell, Stop(), workers=100)
+        assert sorted(outcome.number for outcome in told) == [f"{place:08}" for place in range(40)]
+        assert (ask.asked, ask.most) == (10, 9)
+
+    run(main)
+
+
+def test_a_call_without_an_outcome_yet_tells_nothing():
+    """What is to be asked again comes once more from the feed."""
+
+    async def main(clock):
+        told, asked = Told(), list[Any]()
+
+        async def ask(one):
+            asked.append(one)
+            return () if len(asked) <= 3 else (found(one.numbers[0]),)
+
+        await fan_out(calls(5), ask, told.tell, Stop(), workers=2)
+        assert (len(asked), [outcome.number for outcome in told]) == (5, ["00000003", "00000004"])
 
     run(main)
 
@@ -78,7 +119,7 @@ def test_a_stop_ends_the_feeding_and_receives_what_is_under_way(moment):
     """Within one answer's time the fan-out is over, and every call begun has its outcome."""
 
     async def main(clock):
-        ask, told, stop = Watched(), list[Any](), Stop()
+        ask, told, stop = Watched(), Told(), Stop()
         async with anyio.create_task_group() as group:
 
             async def request():
@@ -86,7 +127,7 @@ def test_a_stop_ends_the_feeding_and_receives_what_is_under_way(moment):
                 stop.request(STOPPED)
 
             group.start_soon(request)
-            await fan_out(calls(10_000), ask, told.append, stop, workers=10)
+            await fan_out(calls(10_000), ask, told.tell, stop, workers=10)
         assert len(told) == ask.asked < 50
         assert clock.seconds <= 1000 + moment + 1.1
 
@@ -97,7 +138,7 @@ def test_one_worker_that_breaks_ends_the_work_of_all():
     """The error comes out; the others are asked to come to their end and what they received is told."""
 
     async def main(clock):
-        stop, told, under_way = Stop(), list[Any](), []
+        stop, told, under_way = Stop(), Told(), []
 
         async def ask(asked):
             (number,) = asked.numbers
@@ -109,7 +150,7 @@ def test_one_worker_that_breaks_ends_the_work_of_all():
             return (found(number),)
 
         with pytest.raises(ExceptionGroup) as raised:
-            await fan_out(calls(1_000), ask, told.append, stop, workers=50)
+            await fan_out(calls(1_000), ask, told.tell, stop, workers=50)
         assert [str(error) for error in raised.value.exceptions] == ["the disk is full"]
         assert stop.cause is not None
         assert stop.cause.exit_code == ExitCode.STORAGE
@@ -128,7 +169,7 @@ def test_a_feed_that_breaks_is_not_asked_again():
             raise StorageError("the disk is full")
 
         with pytest.raises(ExceptionGroup) as raised:
-            await fan_out(broken(), Watched(), lambda _: None, Stop(), workers=5)
+            await fan_out(broken(), Watched(), lambda *_: None, Stop(), workers=5)
         assert len(raised.value.exceptions) == 1
 
     run(main)
@@ -145,7 +186,7 @@ def test_workers_start_apart():
             await anyio.sleep(3)
             return (found(asked.numbers[0]),)
 
-        await fan_out(calls(101), ask, lambda _: None, Stop(), workers=100)
+        await fan_out(calls(101), ask, lambda *_: None, Stop(), workers=100)
         gaps = [b - a for a, b in itertools.pairwise(began)]
         assert min(gaps) == pytest.approx(0.02, abs=1e-4)
 

@@ -8,7 +8,16 @@ import stamina
 from tests.fetch.parts import answering, call, found, office
 from tests.simulators.virtual_time import run
 
-from kvk_enrich.errors import AccessRefused, ExitCode, NotSent, StorageError, Transient, Unusable
+from kvk_enrich.errors import (
+    AccessRefused,
+    AllowanceSpent,
+    Blocked,
+    ExitCode,
+    NotSent,
+    StorageError,
+    Transient,
+    Unusable,
+)
 from kvk_enrich.fetch.policies import (
     ATTEMPTS,
     RETRY_FLOOR,
@@ -20,7 +29,8 @@ from kvk_enrich.fetch.policies import (
     settled,
 )
 from kvk_enrich.fetch.stop import Cause
-from kvk_enrich.model import Deferred, Failed, NotFound
+from kvk_enrich.model import Deferred, Failed, NotFound, Reply
+from kvk_enrich.reasons import REASONS
 
 STOPPED = Cause("stopped", ExitCode.INTERRUPTED, "Stopped.")
 
@@ -46,11 +56,11 @@ async def _nothing():
 class Asking:
     """All policies around a fetch, and what was recorded."""
 
-    def __init__(self, clock, fetch, **options):
+    def __init__(self, clock, fetch, *, units=lambda _: 1, **options):
         self.it = office(clock, **options)
         self.done = []
         self.budget = RetryBudget(lambda: self.it.gate.sent)
-        self.paced = paced(fetch, self.it.gate, self.it.breaker, self._record, deadline=20)
+        self.paced = paced(fetch, self.it.gate, self.it.breaker, self._record, deadline=20, units=units)
         backoff = Backoff(jitter=0)
         self.ask = settled(retrying(self.paced, self.budget, self.it.stop, backoff), self.it.stop)
 
@@ -73,7 +83,7 @@ def test_an_answer_is_recorded_before_it_counts():
         asking = Asking(clock, answering)
         assert await asking.ask(call()) == (found(),)
         (done,) = asking.done
-        assert (done.answers, done.attempt.http_status, done.attempt.code) == ((found(),), 200, None)
+        assert (done.reply, done.attempt.http_status, done.attempt.code) == (Reply((found(),), 200), 200, None)
         assert done.attempt.seconds == pytest.approx(0.5)
         await asking.balanced()
 
@@ -224,6 +234,87 @@ def test_a_refused_key_stops_the_run():
     run(main)
 
 
+@pytest.mark.parametrize(("numbers", "taken"), [(1, (1, 5)), (3, (1, 15)), (100, (1, 500))])
+def test_a_call_takes_what_its_numbers_cost(numbers, taken):
+    """One permit for the request, with as many units as the service will count."""
+
+    async def main(clock):
+        asking = Asking(clock, answering, units=lambda asked: 5 * len(asked.numbers))
+        asked = call(*(f"{place:08}" for place in range(numbers)))
+        assert await asking.ask(asked) == tuple(found(number) for number in asked.numbers)
+        assert asking.it.ledger.taken == [taken]
+        await asking.balanced()
+
+    run(main)
+
+
+def test_each_attempt_takes_its_units_again():
+    """The service counted the first one too."""
+
+    async def main(clock):
+        asking = Asking(clock, raising(Transient("server_error"), Transient("timeout")), units=lambda _: 7)
+        assert await asking.ask(call()) == (found(),)
+        assert asking.it.ledger.taken == [(1, 7)] * 3
+        assert len(asking.done) == 3
+        await asking.balanced()
+
+    run(main)
+
+
+def test_an_answer_in_part_is_an_answer():
+    """What a batch brought is told, what it did not has failed; it is recorded once and not asked for again."""
+    brought = (
+        found("00000001"),
+        Failed("00000002", "missing_in_answer"),
+        NotFound("00000003", "not_registered", b"{}"),
+    )
+
+    async def main(clock):
+        async def fetch(asked, at_send):
+            await at_send()
+            return Reply(brought, 200, left=17)
+
+        asking = Asking(clock, fetch)
+        for _ in range(10):
+            assert await asking.ask(call("00000001", "00000002", "00000003")) == brought
+        assert [(done.reply, done.attempt.code) for done in asking.done] == [(Reply(brought, 200, left=17), None)] * 10
+        assert asking.budget.spent == 0
+        assert not asking.it.breaker.is_open
+        await asking.balanced()
+
+    run(main)
+
+
+@pytest.mark.parametrize("error", [Unusable("unreadable_answer", "200"), Blocked("vies_blocked", "403")])
+def test_an_error_is_that_of_every_number_of_the_call(error):
+    """Nothing is known of any, and the run goes on."""
+
+    async def main(clock):
+        asking = Asking(clock, raising(error))
+        expected = tuple(Failed(number, error.reason, error.detail) for number in ("00000001", "00000002"))
+        assert await asking.ask(call("00000001", "00000002")) == expected
+        assert not asking.it.stop.requested
+        await asking.balanced()
+
+    run(main)
+
+
+def test_an_allowance_that_the_register_calls_spent_defers_and_stops():
+    """It is no failure of the number; the attempt is recorded, not made again, and the end is that of a ceiling."""
+
+    async def main(clock):
+        asking = Asking(clock, raising(AllowanceSpent("month_ceiling", "429 QUOTA_EXCEEDED")))
+        outcomes = await asking.ask(call("00000001", "00000002"))
+        assert outcomes == (Deferred("00000001", "month_ceiling"), Deferred("00000002", "month_ceiling"))
+        assert asking.it.cause == Cause("month_ceiling", ExitCode.CEILING, REASONS["month_ceiling"].sentence)
+        assert [(done.reply, done.attempt.code) for done in asking.done] == [(None, "month_ceiling")]
+        assert await asking.ask(call("00000003")) == (Deferred("00000003", "month_ceiling"),)
+        assert asking.it.gate.sent == 1
+        await asking.balanced()
+
+    run(main)
+
+
 @pytest.mark.parametrize("error", [AccessRefused("access_refused"), Unusable("wrong_company"), NotSent("unreachable")])
 def test_a_trial_that_ends_badly_holds_nobody_for_ever(error):
     """Whatever the trial runs into, the next call gets its turn or is told of the stop."""
@@ -286,12 +377,16 @@ def test_a_stop_ends_the_wait_for_another_attempt():
 
 
 def test_nothing_starts_after_a_stop():
-    """A call that has not begun is deferred without a permit."""
+    """A call that has not begun is deferred, with all its numbers, without a permit."""
 
     async def main(clock):
         asking = Asking(clock, answering)
         asking.it.stop.request(Cause("time_ceiling", ExitCode.CEILING, "Late."))
         assert await asking.ask(call()) == (Deferred("69599084", "time_ceiling"),)
+        assert await asking.ask(call("00000001", "00000002")) == (
+            Deferred("00000001", "time_ceiling"),
+            Deferred("00000002", "time_ceiling"),
+        )
         assert asking.it.ledger.leases == 0
 
     run(main)
@@ -303,7 +398,7 @@ def test_an_answer_of_nothing_is_an_answer():
     async def main(clock):
         async def fetch(asked, at_send):
             await at_send()
-            return (NotFound("69599084", "not_registered", b"{}"),), 404
+            return Reply((NotFound("69599084", "not_registered", b"{}"),), 404)
 
         asking = Asking(clock, fetch)
         assert await asking.ask(call()) == (NotFound("69599084", "not_registered", b"{}"),)

@@ -64,3 +64,67 @@ def test_interrupts_cancels_what_waits_and_spares_what_is_shielded():
         assert clock.seconds == pytest.approx(1004)
 
     run(main)
+
+
+def test_a_part_may_end_without_the_whole():
+    """Its ceiling is its own affair; neither the whole nor the other parts hear of it."""
+
+    async def main(clock):
+        whole = Stop()
+        parts = [Stop(whole, lambda cause: cause.exit_code != ExitCode.CEILING) for _ in range(2)]
+        parts[0].request(FIRST)
+        assert [stop.cause for stop in (whole, *parts)] == [None, FIRST, None]
+        parts[1].request(SECOND)
+        assert [stop.cause for stop in (whole, *parts)] == [SECOND, FIRST, SECOND]
+
+    run(main)
+
+
+def test_a_part_ends_the_whole_if_nothing_else_is_said():
+    """So do the other parts, and what waits in them."""
+
+    async def main(clock):
+        whole = Stop()
+        part, other = Stop(whole), Stop(whole)
+        async with anyio.create_task_group() as group:
+            group.start_soon(other.sleep, 60)
+            group.start_soon(whole.wait)
+            await anyio.sleep(1)
+            part.request(SECOND)
+        assert [stop.cause for stop in (whole, part, other)] == [SECOND] * 3
+        assert clock.seconds == pytest.approx(1001)
+
+    run(main)
+
+
+def test_the_end_of_the_whole_is_the_end_of_all_parts():
+    """Also of those below a part, of those made later, and of those that would not have ended the whole."""
+
+    async def main(clock):
+        whole = Stop()
+        part = Stop(whole, lambda _: False)
+        below = Stop(part)
+        whole.request(SECOND)
+        later = Stop(whole, lambda _: False)
+        assert [stop.cause for stop in (part, below, later)] == [SECOND] * 3
+        with anyio.fail_after(1):
+            await later.wait()
+            with later.interrupts():
+                await anyio.sleep_forever()
+
+    run(main)
+
+
+@pytest.mark.parametrize("part_first", [True, False])
+def test_the_first_cause_stands_in_each_part(part_first):
+    """A part that ended before the whole keeps its own cause, and does not change that of the whole."""
+
+    async def main(clock):
+        whole = Stop()
+        part = Stop(whole, lambda _: False)
+        order = [(part, FIRST), (whole, SECOND)]
+        for stop, cause in order if part_first else reversed(order):
+            stop.request(cause)
+        assert (whole.cause, part.cause) == (SECOND, FIRST if part_first else SECOND)
+
+    run(main)
