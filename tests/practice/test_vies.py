@@ -307,6 +307,22 @@ def test_the_first_fault_that_applies_counts(vies):
     assert service.post(vat_numbers.numbers("IT", 1)[0]).json()["valid"] is True
 
 
+def test_shares_of_different_faults_are_different_numbers(vies):
+    """So that trouble of many kinds does not all fall on the same few."""
+    service = vies("code=TIMEOUT share=0.3 times=1", "code=MS_UNAVAILABLE share=0.3 times=1")
+    drawn = vat_numbers.numbers("FR", 40)
+    codes = [
+        [code_of(one) for one in (service.post(number), service.post(number)) if "errorWrappers" in one.json()]
+        for number in drawn
+    ]
+    assert {tuple(of_number) for of_number in codes} == {
+        (),
+        ("TIMEOUT",),
+        ("MS_UNAVAILABLE",),
+        ("TIMEOUT", "MS_UNAVAILABLE"),
+    }
+
+
 def test_faults_are_written_in_words():
     """The own words of VIES beside those of all services."""
     assert parse("state=DE,FR outage=1..2").code == "MS_UNAVAILABLE"

@@ -53,7 +53,10 @@ class ViesScript:
     def __init__(self, given: Iterable[ViesFault], *, seed: int, started_ns: int) -> None:
         """Begin at *started_ns* (boot clock)."""
         self._started_ns = started_ns
-        self._scripts = [(one, Script([one.fault], seed=seed, started_ns=started_ns)) for one in given]
+        self._scripts = [
+            (one, Script([one.fault], seed=seed + place, started_ns=started_ns))  # each share has numbers of its own
+            for place, one in enumerate(given)
+        ]
 
     def next(self, number: str, arrived_ns: int) -> ViesFault | None:
         """Count one request about *number* and return the first fault that applies to it."""
