@@ -22,7 +22,10 @@ from kvk_enrich.registers.vies import Vies
 
 STATES = ("NL", "DE", "FR", "BE", "EL", "ES")
 TROUBLES = (
-    # five in a hundred of everything that passes, a state that is away, and one that lies while it fails
+    # one state that lies while it fails, one that is away, and a few in a hundred of everything else that passes
+    "state=FR code=TIMEOUT nth=1..2",
+    "state=FR false-invalid times=1",
+    "state=DE outage=0..90",
     "code=MS_MAX_CONCURRENT_REQ share=0.02 times=1",
     "code=SERVICE_UNAVAILABLE share=0.02 times=2",
     "body=html share=0.02 times=1",
@@ -30,9 +33,6 @@ TROUBLES = (
     "body=broken share=0.02 times=1",
     "cut=30 share=0.02 times=1",
     "reset share=0.02 times=1",
-    "state=DE outage=0..90",
-    "state=FR outage=0..6",
-    "false-invalid state=FR outage=6..12",
 )
 
 
