@@ -350,12 +350,24 @@ def test_of_several_companies_the_active_one_is_taken():
     assert (found["kvk_number"], found["kvk_active"]) == ("00000002", True)
 
 
-def test_a_company_is_active_while_one_of_its_rows_is():
-    """A branch that closed says nothing of the company."""
-    rows = [company("00000001", "Nee"), company("00000001", "Ja")]
-    (found,) = kvk_zoeken.rows([json.dumps(page(*rows)).encode()]).iter_rows(named=True)
+@pytest.mark.parametrize(
+    ("rows", "active"),
+    [
+        ([("rechtspersoon", "Nee"), ("hoofdvestiging", "Ja")], True),
+        ([("nevenvestiging", "Nee"), ("nevenvestiging", "Ja")], True),
+        ([("rechtspersoon", "Nee"), ("nevenvestiging", "Nee")], False),
+        ([("hoofdvestiging", "Nee")], False),
+        ([("nevenvestiging", "Nee")], None),
+        ([("rechtspersoon", None)], None),
+        ([("rechtspersoon", "misschien")], None),
+    ],
+)
+def test_a_branch_that_closed_does_not_end_its_company(rows, active):
+    """Any row that is active makes the company so; only a row about the company itself says that it ended."""
+    told = page(*({"kvkNummer": "00000001", "type": kind, "actief": state} for kind, state in rows))
+    (found,) = kvk_zoeken.rows([json.dumps(told).encode()]).iter_rows(named=True)
 
-    assert found["kvk_active"] is True
+    assert found["kvk_active"] is active
 
 
 def search(query, *, inactive=False, **settings) -> Hits:

@@ -17,6 +17,7 @@ from kvk_enrich.registers import kvk_parts
 from kvk_enrich.registers.kvk_parts import Whole, flag, text
 
 _MAIN_BRANCH = "hoofdvestiging"
+_OF_THE_COMPANY = frozenset({_MAIN_BRANCH, "rechtspersoon"})
 
 
 class BinnenlandsAdres(Struct, frozen=True, rename="camel"):
@@ -91,7 +92,7 @@ def company(page: Zoeken) -> str | None:
     Return the KVK number that *page* leads to.
 
     Of several companies it is the one that is registered at present; None if there is no such one,
-    or more than one.
+    or more than one. Companies whose rows all come after the first hundred are not seen.
     """
     numbers = {row.kvk_nummer for row in page.resultaten}
     if len(numbers) > 1:
@@ -118,13 +119,19 @@ def hits(page: Zoeken, *, inactive: bool) -> Hits:
 def _row(page: Zoeken) -> tuple[object, ...]:
     number = company(page)
     own = [row for row in page.resultaten if row.kvk_nummer == number]
-    states = [state for row in own if (state := flag(row.actief)) is not None]
     return (
         number,
         next((text(row.rsin) for row in own if row.rsin), None),
         next((text(row.vestigingsnummer) for row in own if row.type == _MAIN_BRANCH), None),
-        any(states) if states else None,
+        _active(own),
     )
+
+
+def _active(own: Sequence[Resultaat]) -> bool | None:
+    """Return whether a company is registered at present; that one of its other branches closed does not say it."""
+    if any(flag(row.actief) for row in own):
+        return True
+    return False if any(flag(row.actief) is False for row in own if row.type in _OF_THE_COMPANY) else None
 
 
 def _city(address: Adres) -> str | None:
