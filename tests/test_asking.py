@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -15,93 +14,18 @@ from typing import Any
 
 import anyio
 import pytest
+from tests.parts import CANARY, NUMBERS, Desked, Here, in_rounds, numbers_of
 from tests.simulators.fault_server import Step, misbehaving
+from tests.simulators.virtual_time import run
 
-from kvk_enrich.asking import Asked, Desk, ask_all, probe
+from kvk_enrich.asking import Asked
 from kvk_enrich.clock import SystemClock
-from kvk_enrich.errors import AccessRefused, ExitCode, NotSent, RegisterError, StorageError, Transient
+from kvk_enrich.errors import AccessRefused, ExitCode, StorageError, Transient
 from kvk_enrich.fetch.breaker import Patience
-from kvk_enrich.fetch.policies import Backoff
-from kvk_enrich.model import Found, Kind, Secret
-from kvk_enrich.progress import Progress
-from kvk_enrich.registers.interface import Reply
+from kvk_enrich.model import Failed, Kind, Question, Secret
 from kvk_enrich.registers.kvk import Kvk
 from kvk_enrich.state.home import open_home
 from kvk_enrich.state.journal import Journal, open_journal
-
-CANARY = "l7xx-canary-5f2e"
-NUMBERS = [f"{place:08}" for place in range(90_000_000, 90_000_400)]
-AT_ONCE = Backoff(initial=0.001, longest=0.001, jitter=0)
-SHORT = Patience(first_rest=0.02, longest_rest=0.02, give_up=0.2, shortest_pause=0.02)
-
-
-class Here:
-    """A register in this process: answers, or does what it is told for a number."""
-
-    products = ("basisprofiel",)
-
-    def __init__(self, events: dict[str, Any] | None = None, seconds: float = 0.002) -> None:
-        self.events = events or {}
-        self.seconds = seconds
-        self.sent: list[str] = []
-
-    async def __aenter__(self):
-        return self
-
-    async def __aexit__(self, *_details: object) -> None:
-        return
-
-    async def fetch(self, call, at_send):
-        (number,) = call.numbers
-        await at_send()
-        self.sent.append(number)
-        await anyio.sleep(self.seconds)
-        event = self.events.get(number)
-        if isinstance(event, BaseException):
-            raise event
-        if event is not None:
-            event()
-        return Reply((Found(number, b'{"kvkNummer":"%s","naam":"x"}' % number.encode()),), 200)
-
-
-class Desked:
-    """A home with a journal, an account and a run."""
-
-    def __init__(
-        self, root: Path, *, ceiling: int | None = None, month: int = 300_000, per_second: int = 5_000
-    ) -> None:
-        self.home = open_home(root)
-        self.journal = open_journal(self.home, SystemClock())
-        self.account = self.journal.account(
-            "practice",
-            "default",
-            Secret(CANARY),
-            requests_per_second=per_second,
-            calls_per_month=month,
-            micro_eur=20_000,
-        )
-        self.run = self.journal.begin("job", self.account, ceiling=ceiling, source="list.csv")
-        self.desk = Desk(self.journal, self.account, self.run, SystemClock(), Progress())
-
-    def ask(self, register, numbers=NUMBERS, **options):
-        """Ask for *numbers*."""
-        settings = {"workers": 30, "deadline": 2.0, "max_runtime": None, "patience": SHORT, "backoff": AT_ONCE}
-
-        async def main():
-            return await ask_all(
-                self.desk, register, numbers, product="basisprofiel", kind=Kind.KVK, since=0, **settings | options
-            )
-
-        return anyio.run(main)
-
-    def calls(self) -> Counter[str]:
-        """Return how many permits are in which state, read by other eyes."""
-        with closing(sqlite3.connect(self.home.journal)) as sql:
-            return Counter(dict(sql.execute("SELECT state, count(*) FROM call GROUP BY state")))
-
-    def answered(self) -> list[str]:
-        """Return the numbers of the journal's answers."""
-        return [answer.number for answer in self.journal.answers(after=0, most=10_000)]
 
 
 @pytest.fixture
@@ -123,8 +47,10 @@ def test_every_number_is_asked_once_and_every_permit_is_settled(at):
     """All answers are in the journal, the ledger is the number of calls, nothing stays open."""
     it, register = at(), Here()
     asked = it.ask(register)
-    assert sorted(asked.answered) == sorted(it.answered()) == sorted(register.sent) == NUMBERS
-    assert (asked.failed, asked.deferred, asked.cause, asked.sent, asked.retries) == ([], [], None, 400, 0)
+    assert numbers_of(asked.answered) == sorted(it.answered()) == sorted(register.sent) == NUMBERS
+    assert (asked.failed, asked.deferred, asked.cause) == ([], [], None)
+    assert (asked.sent, asked.paid, asked.free, asked.retries) == (400, 400, 0, 0)
+    assert (it.progress.ends, it.progress.micro) == (["found"] * 400, 400 * 20_000)
     assert it.calls() == {"answered": 400}
 
 
@@ -145,17 +71,13 @@ def test_faults_on_the_wire_leave_the_ledger_and_the_servers_log_equal(at, tmp_p
         seen = Counter(number for _, number, _ in server.requests())
     assert sum(it.calls().values()) == seen.total() == asked.sent
     assert set(it.calls()) == {"answered", "failed"}
-    assert it.journal.used("practice", "default", _month(it)) == seen.total()
+    assert it.used() == seen.total()
     assert len(asked.answered) + len(asked.failed) + len(asked.deferred) == 80
     assert max(seen.values()) <= 3
     assert asked.retries == seen.total() - len(seen)
     assert capfd.readouterr() == ("", "")
     assert CANARY not in caplog.text
     assert CANARY not in repr(asked)
-
-
-def _month(it):
-    return it.journal.ledger()[0].month
 
 
 def test_an_outage_from_the_beginning_costs_a_handful_of_calls(at, tmp_path):
@@ -177,9 +99,9 @@ def test_a_refused_key_ends_the_run_at_once(at, number, error):
     asked = it.ask(register)
     assert asked.cause is not None
     assert asked.cause.exit_code == ExitCode.ACCESS_REFUSED
-    assert [outcome.number for outcome in asked.failed] == [number]
+    assert [(question.number, outcome.number) for question, outcome in asked.failed] == [(number, number)]
     assert len(register.sent) <= NUMBERS.index(number) + 31
-    assert sorted(it.answered()) == sorted(asked.answered) == sorted(set(register.sent) - {number})
+    assert sorted(it.answered()) == numbers_of(asked.answered) == sorted(set(register.sent) - {number})
     assert set(it.calls()) <= {"failed", "answered"}
 
 
@@ -233,11 +155,15 @@ def test_a_worker_that_breaks_does_not_wait_for_a_register_that_is_away(at):
 @pytest.mark.parametrize(("ceiling", "month", "reason"), [(25, 1_000, "run_ceiling"), (None, 25, "month_ceiling")])
 def test_a_ceiling_is_reached_to_the_call_and_never_passed(at, ceiling, month, reason):
     """Exactly so many calls are sent; then the run is asked to stop."""
-    it, register = at(ceiling=ceiling, month=month), Here()
-    asked = it.ask(register)
-    assert (len(register.sent), it.calls()) == (25, {"answered": 25})
-    assert asked.cause is not None
-    assert (asked.cause.reason, asked.cause.exit_code) == (reason, ExitCode.CEILING)
+
+    async def main(clock):
+        it, register = at(ceiling=ceiling, month=month, clock=clock), Here()
+        asked = await it.asking(in_rounds([it.lane(register)]))
+        assert (len(register.sent), it.calls()) == (25, {"answered": 25})
+        assert asked.cause is not None
+        assert (asked.cause.reason, asked.cause.exit_code) == (reason, ExitCode.CEILING)
+
+    run(main)
 
 
 def test_the_time_allowed_ends_the_run(at):
@@ -258,7 +184,7 @@ def test_a_signal_drains_what_is_under_way(at, number):
     asked = it.ask(register)
     assert asked.cause is not None
     assert asked.cause.exit_code == (ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
-    assert sorted(it.answered()) == sorted(asked.answered) == sorted(register.sent)
+    assert sorted(it.answered()) == numbers_of(asked.answered) == sorted(register.sent)
     assert len(register.sent) < 300
     assert it.calls() == {"answered": len(register.sent)}
 
@@ -267,7 +193,7 @@ SECOND_SIGNAL = """
 import os, signal, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[2:]
-from tests.test_asking import Desked, Here, NUMBERS
+from tests.parts import Desked, Here, NUMBERS
 import anyio
 
 class Stuck(Here):
@@ -312,16 +238,13 @@ def test_two_runs_over_one_list_share_it(tmp_path):
             for it, register in ((first, mine), (second, theirs)):
 
                 async def ask(it=it, register=register):
-                    options: dict[str, Any] = {"since": 0, "workers": 5, "deadline": 2, "max_runtime": None}
-                    told.append(
-                        await ask_all(it.desk, register, NUMBERS, product="basisprofiel", kind=Kind.KVK, **options)
-                    )
+                    told.append(await it.asking(in_rounds([it.lane(register, workers=5)])))
 
                 group.start_soon(ask)
 
     anyio.run(main)
     assert sorted(mine.sent + theirs.sent) == NUMBERS
-    assert all(sorted(asked.answered) == NUMBERS for asked in told)
+    assert all(numbers_of(asked.answered) == NUMBERS for asked in told)
     first.journal.close()
     second.journal.close()
 
@@ -334,60 +257,11 @@ def test_a_number_given_up_is_free_for_another_run(at):
     assert it.journal.claim(other, "practice", "basisprofiel", NUMBERS[1:2], since=0).mine == NUMBERS[1:2]
 
 
-def checked(it, url, **options):
-    """Probe the register at *url*."""
-
-    async def main():
-        register = Kvk(url, Secret(CANARY), timeout_seconds=1)
-        return await probe(it.desk, register, **{"deadline": 1, **options})
-
-    return anyio.run(main)
-
-
-EMPTY = '{"fout":[{"code":"IPD5200","omschrijving":"Niets gevonden."}]}'
-
-
-@pytest.mark.parametrize("step", [Step(body="{}"), Step(status=404, body=EMPTY)])
-def test_a_probe_is_one_call_with_a_permit_that_is_settled(at, tmp_path, step):
-    """Found or empty, the register answered; the call is in the ledger, and not in doubt."""
-    with misbehaving(tmp_path, [step]) as server:
-        it = at(ceiling=1)
-        assert checked(it, server.url) == timedelta()
-        assert len(server) == 1
-    assert it.calls() == {"answered": 1}
-
-
-@pytest.mark.parametrize(
-    ("step", "error"),
-    [
-        (Step(status=401, body=""), AccessRefused),
-        (Step(status=404, body="<html>"), RegisterError),
-        (Step(reset=True), Transient),
-        (Step(drip=0.05), Transient),
-    ],
-)
-def test_a_probe_that_fails_says_why_and_ends(at, tmp_path, step, error):
-    """Also when the answer drips: there is a deadline."""
-    with misbehaving(tmp_path, [step]) as server:
-        it = at(ceiling=1)
-        with pytest.raises(error):
-            checked(it, server.url, deadline=0.3)
-    assert it.calls() == {"failed": 1}
-
-
-def test_a_probe_without_allowance_says_so(at, tmp_path):
-    """The month is used up: nothing is sent."""
-    with misbehaving(tmp_path) as server:
-        with pytest.raises(NotSent, match="allowance"):
-            checked(at(month=0), server.url)
-        assert len(server) == 0
-
-
 def test_a_journal_is_what_the_desk_needs(at):
     """Attempts without an answer are money spent all the same."""
     it = at()
     assert isinstance(it.journal, Journal)
     asked = it.ask(Here({NUMBERS[1]: Transient("timeout")}), NUMBERS[:2])
-    assert [(outcome.number, outcome.reason) for outcome in asked.failed] == [(NUMBERS[1], "timeout")]
+    assert asked.failed == [(Question("basisprofiel", Kind.KVK, NUMBERS[1]), Failed(NUMBERS[1], "timeout"))]
     assert it.calls() == {"answered": 1, "failed": 3}
     assert [(line.number, line.attempts) for line in it.journal.tries(it.run)] == [(NUMBERS[1], 3)]
