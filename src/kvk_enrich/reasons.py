@@ -22,16 +22,18 @@ class Reason:
 
 
 _CHECK_NUMBER = "Look the company up on kvk.nl and correct the number."
+_CHECK_SOURCE = "Take the number from an invoice or from the company itself."
+_OTHER_KIND = "Put the number asked for in this column, or leave --kind out, so that each cell is read as what it is."
 _RUN_AGAIN = "Run the same command again: only what is missing is asked."
 
 _ALL = (
     # the cell
-    Reason("empty", Status.INVALID, "The cell is empty.", "Fill in the 8-digit KVK number."),
+    Reason("empty", Status.INVALID, "The cell is empty.", "Fill in the number."),
     Reason(
         "placeholder",
         Status.INVALID,
         "The cell holds a stand-in such as n.v.t. or 00000000, not a number.",
-        "Fill in the KVK number, or leave the row as it is.",
+        "Fill in the number, or leave the row as it is.",
     ),
     Reason(
         "digits_lost",
@@ -42,20 +44,62 @@ _ALL = (
     Reason(
         "looks_like_rsin",
         Status.INVALID,
-        "Nine digits: this looks like an RSIN, not like a KVK number.",
-        "Put the 8-digit KVK number in this column.",
+        "Nine digits: this looks like an RSIN, not like the kind of number asked for.",
+        _OTHER_KIND,
     ),
     Reason(
         "looks_like_branch_number",
         Status.INVALID,
-        "Twelve digits: this looks like a branch number (vestigingsnummer), not like a KVK number.",
-        "Put the 8-digit KVK number in this column.",
+        "Twelve digits: this looks like a branch number (vestigingsnummer), not like the kind of number asked for.",
+        _OTHER_KIND,
     ),
     Reason(
         "looks_like_vat",
         Status.INVALID,
-        "This looks like a VAT number, not like a KVK number.",
-        "Put the 8-digit KVK number in this column.",
+        "This looks like a VAT number, not like the kind of number asked for.",
+        _OTHER_KIND,
+    ),
+    Reason(
+        "looks_like_kvk",
+        Status.INVALID,
+        "This looks like a KVK number, not like the kind of number asked for.",
+        _OTHER_KIND,
+    ),
+    Reason(
+        "citizen_number",
+        Status.INVALID,
+        "The cell calls its number a citizen service number (BSN): no register of companies may get it.",
+        "Take citizen service numbers out of the list.",
+    ),
+    Reason(
+        "country_missing",
+        Status.INVALID,
+        "A VAT number without its country: the digits alone may be of several.",
+        "Put the country's two letters in front, or name the column that holds it with --country-column.",
+    ),
+    Reason(
+        "vat_gb",
+        Status.INVALID,
+        "A British VAT number: the EU's register does not have those since 2021.",
+        "Check it at gov.uk; for a company in Northern Ireland write XI in front instead of GB.",
+    ),
+    Reason(
+        "vat_not_in_vies",
+        Status.INVALID,
+        "A tax number that the EU's register does not have: Swiss, Norwegian or of the one-stop shop.",
+        "Check it in the register of its country.",
+    ),
+    Reason(
+        "wrong_format",
+        Status.INVALID,
+        "The country's VAT numbers do not have this form: a digit too many, too few, or a wrong letter.",
+        _CHECK_SOURCE,
+    ),
+    Reason(
+        "check_digit",
+        Status.INVALID,
+        "The check digit is wrong, so a digit was mistyped.",
+        f"{_CHECK_SOURCE} Without --strict the register is asked all the same.",
     ),
     Reason(
         "two_numbers",
@@ -66,7 +110,7 @@ _ALL = (
     Reason(
         "wrong_length",
         Status.INVALID,
-        "A KVK number has 8 digits (7 when a spreadsheet dropped a leading zero).",
+        "No number has so many digits; a KVK number has 8 (7 when a spreadsheet dropped a leading zero).",
         _CHECK_NUMBER,
     ),
     Reason(

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvk_enrich.identifiers import kvk
+from kvk_enrich.identifiers import Reading, kvk
+from kvk_enrich.identifiers._cells import ALIKE, READ
 from kvk_enrich.identifiers.unreadable import Unreadable
 from kvk_enrich.reasons import REASONS
 
@@ -102,6 +103,7 @@ ACCEPTED = [
     ("1234 5678/0000", "12345678", "sub-dossier removed; separators removed"),
     ("69599084" + " " * 1_000, "69599084", None),
     ("01234567/0000", "01234567", "sub-dossier removed"),
+    ("\u041av\u041a 6959\u041e084", "69590084", f"{ALIKE}; label removed; letters read as digits (a guess)"),
     ("12345678.0000", "12345678", "decimals removed"),
 ]
 REFUSED = [
@@ -222,6 +224,7 @@ REFUSED = [
     ("6959908.4", "not_a_number"),
     ("123.456,78", "not_a_number"),
     ("-69599084", "not_a_number"),
+    ("BSN 123456782", "citizen_number"),
     ("69599084a", "not_a_number"),
     ("6959908g", "not_a_number"),
     ("Olli1001", "not_a_number"),
@@ -239,23 +242,25 @@ REFUSED = [
 ]
 
 
-def read_cells(cells: list[str | None]) -> list[kvk.Reading]:
+def read_cells(cells: list[str | None]) -> list[Reading]:
     """Read texts as a column."""
     frame = pl.LazyFrame({"cell": cells}, schema={"cell": pl.String})
-    read = kvk.read_column(frame, "cell").select("enrich_number", "enrich_reason", "enrich_note").collect()
-    return [kvk.Reading(*row) for row in read.rows()]
+    read = kvk.read_column(frame, "cell").select(*READ).collect()
+    return [Reading(*row, tuple(flags or ())) for *row, flags in read.rows()]
 
 
 @pytest.mark.parametrize(("cell", "number", "note"), ACCEPTED)
 def test_accepted(cell, number, note):
     """What can be a number is read as one, and every repair is told."""
-    assert kvk.read(cell) == kvk.Reading(number, None, note)
+    flags = ("guess",) if note and "a guess" in note else ()
+
+    assert kvk.read(cell) == Reading(number, None, note, flags)
 
 
 @pytest.mark.parametrize(("cell", "reason"), REFUSED)
 def test_refused(cell, reason):
     """What cannot be a number is refused with its own reason."""
-    assert kvk.read(cell) == kvk.Reading(None, reason, None)
+    assert kvk.read(cell) == Reading(None, reason, None)
 
 
 def test_column_reads_as_single_cells():
@@ -264,7 +269,7 @@ def test_column_reads_as_single_cells():
 
     actual = read_cells([*cells, None])
 
-    assert actual == [*(kvk.read(cell) for cell in cells), kvk.Reading(None, "empty", None)]
+    assert actual == [*(kvk.read(cell) for cell in cells), Reading(None, "empty", None)]
 
 
 # Pieces that dirty cells are made of, so that most examples come near a number.

@@ -1,0 +1,149 @@
+"""
+Cells whose kind nobody told: each is read as what it looks like.
+
+A KVK number first, because that is what lists are made of; then, by what stands in the cell, a VAT
+number, an RSIN or a branch number. Where a foreign country is given beside it, a cell without a
+KVK label is read as that country's VAT number first: foreign companies have no KVK number.
+
+>>> read("69599084")[0], read("BTW NL857587973B01")[0], read("8575.87.973")[0], read("000037178598")[0]
+(<Kind.KVK: 'kvk'>, <Kind.VAT: 'vat'>, <Kind.RSIN: 'rsin'>, <Kind.BRANCH: 'branch'>)
+>>> read("12345678", country="DK")[1].number
+'DK12345678'
+"""
+
+from typing import Final
+
+import polars as pl
+
+from kvk_enrich.identifiers import branch, kvk, rsin, vat
+from kvk_enrich.identifiers._cells import CHECK_DIGIT, LABELLED, READ, Reading, apart
+from kvk_enrich.identifiers.countries import code_column, code_of
+from kvk_enrich.model import Kind
+
+_PERHAPS_VAT: Final = ("looks_like_vat", "looks_like_rsin", "not_a_number")
+_ABROAD: Final = ("vat_gb", "vat_not_in_vies")
+_MORE_EXACT: Final = ("wrong_format", "two_numbers", "placeholder")
+"""What the reader of VAT numbers knows better than that of KVK numbers, who says: not a number."""
+
+
+def read(text: str, country: str | None = None) -> tuple[Kind | None, Reading]:
+    """Return what one *text* is and how it is read; the kind is None where there is no number."""
+    as_kvk = kvk.read(text)
+    foreign = code_of(country) not in (None, "NL")
+    if as_kvk.reason in _PERHAPS_VAT or foreign:
+        as_vat = vat.read(text, country)
+        if as_vat.number and (as_kvk.number is None or LABELLED not in (as_kvk.note or "")):
+            return Kind.VAT, as_vat
+        if as_kvk.number is None and _says_more(as_kvk.reason, as_vat.reason):
+            return None, as_vat
+    if as_kvk.reason == "looks_like_rsin":
+        return _of(Kind.RSIN, rsin.read(text))
+    if as_kvk.reason == "looks_like_branch_number":
+        return _of(Kind.BRANCH, branch.read(text))
+    return _of(Kind.KVK, as_kvk)
+
+
+def _says_more(as_kvk: str | None, as_vat: str | None) -> bool:
+    exact = as_kvk == "not_a_number" and as_vat in _MORE_EXACT
+    return as_kvk == "looks_like_vat" or as_vat in _ABROAD or exact
+
+
+def _of(kind: Kind, reading: Reading) -> tuple[Kind | None, Reading]:
+    return (kind if reading.number else None), reading
+
+
+def read_column(frame: pl.LazyFrame, column: str, *, country: str | None = None) -> pl.LazyFrame:
+    """
+    Read a whole column as :func:`read` reads one text.
+
+    Args:
+        frame: Any rows; no column of its own begins with ``enrich_``.
+        column: Name of a String column; null reads as empty.
+        country: Name of a String column that holds the country of each row; None where there is none.
+
+    Returns:
+        *frame* with ``enrich_number``, ``enrich_kind``, ``enrich_reason``, ``enrich_note`` (String) and
+        ``enrich_flags`` (List(String)) after its own, null where not given; rows and order unchanged.
+    """
+    cell = pl.col(column)
+    home = pl.lit(None, pl.String) if country is None else code_column(pl.col(country))
+    abroad = (home != "NL").fill_null(value=False)
+    frame = frame.with_columns(enrich_plain_kvk=kvk.plain(cell) & ~abroad, enrich_plain_vat=vat.plain(cell))
+    plain_kvk, plain_vat = pl.col("enrich_plain_kvk"), pl.col("enrich_plain_vat")
+    wrong = ~vat.passes_column(pl.when(plain_vat).then(cell))
+    kind = pl.when(plain_kvk).then(pl.lit(Kind.KVK.value)).when(plain_vat).then(pl.lit(Kind.VAT.value))
+    returns = READ | {"enrich_kind": pl.String()}
+    return (
+        apart(frame, pl.when(~(plain_kvk | plain_vat)).then(cell), home, _read_cells, returns)
+        .with_columns(
+            pl.when(plain_kvk | plain_vat).then(cell).otherwise("enrich_number").alias("enrich_number"),
+            pl.when(cell.is_null()).then(pl.lit("empty")).otherwise("enrich_reason").alias("enrich_reason"),
+            pl.when(wrong).then(pl.lit([CHECK_DIGIT])).otherwise("enrich_flags").alias("enrich_flags"),
+            kind.otherwise("enrich_kind").alias("enrich_kind"),
+        )
+        .drop("enrich_plain_kvk", "enrich_plain_vat")
+    )
+
+
+def _read_cells(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Do the same for any cells; each is read only as what it may be, and for the others counts as empty."""
+    own = frame.collect_schema().names()
+    reason = _part(Kind.KVK, "enrich_reason")
+    foreign = (pl.col("enrich_beside") != "NL").fill_null(value=False)
+    wanted = {
+        Kind.KVK: pl.lit(value=True),
+        Kind.VAT: reason.is_in(_PERHAPS_VAT) | foreign,
+        Kind.RSIN: reason == "looks_like_rsin",
+        Kind.BRANCH: reason == "looks_like_branch_number",
+    }
+    for kind, where in wanted.items():
+        cell = pl.when(where).then("enrich_cell")
+        frame = apart(frame, cell, pl.col("enrich_beside"), _READERS[kind], READ)
+        frame = frame.rename({part: f"enrich_{kind}_{part}" for part in READ})
+    return frame.with_columns(enrich_kind=_chosen()).select(
+        *own,
+        *(_of_chosen(part).alias(part) for part in READ),
+        enrich_kind=pl.when(_of_chosen("enrich_number").is_not_null()).then("enrich_kind"),
+    )
+
+
+_READERS: Final = {
+    Kind.KVK: kvk.read_cells,
+    Kind.VAT: vat.read_cells,
+    Kind.RSIN: rsin.read_cells,
+    Kind.BRANCH: branch.read_cells,
+}
+
+
+def _part(kind: Kind, part: str) -> pl.Expr:
+    return pl.col(f"enrich_{kind}_{part}")
+
+
+def _chosen() -> pl.Expr:
+    """Return the kind whose reading counts."""
+    number, reason, note = (_part(Kind.KVK, part) for part in ("enrich_number", "enrich_reason", "enrich_note"))
+    as_vat, vat_reason = _part(Kind.VAT, "enrich_number"), _part(Kind.VAT, "enrich_reason")
+    labelled = note.str.contains(LABELLED, literal=True).fill_null(value=False)
+    says_more = (
+        (reason == "looks_like_vat")
+        | vat_reason.is_in(_ABROAD)
+        | ((reason == "not_a_number") & vat_reason.is_in(_MORE_EXACT))
+    )
+    kinds = (
+        (Kind.VAT, as_vat.is_not_null() & ~(number.is_not_null() & labelled)),
+        (Kind.VAT, number.is_null() & says_more),
+        (Kind.RSIN, reason == "looks_like_rsin"),
+        (Kind.BRANCH, reason == "looks_like_branch_number"),
+    )
+    chosen: pl.Expr = pl.lit(Kind.KVK.value)
+    for kind, applies in reversed(kinds):
+        chosen = pl.when(applies).then(pl.lit(kind.value)).otherwise(chosen)
+    return chosen
+
+
+def _of_chosen(part: str) -> pl.Expr:
+    kind = pl.col("enrich_kind")
+    value = _part(Kind.KVK, part)
+    for other in (Kind.BRANCH, Kind.RSIN, Kind.VAT):
+        value = pl.when(kind == other.value).then(_part(other, part)).otherwise(value)
+    return value
