@@ -205,10 +205,11 @@ def test_kvkbase_is_asked_by_kvk_number_only():
     listed = numbers(("kvk", COMPANY), ("rsin", RSIN), ("vat", LEGAL))
     assert asked(listed, {}, wish) == [("lookup", COMPANY), ("vies", LEGAL)]
     own = Wish("kvkbase", "vies", ("basisprofiel", "vestigingen", "vat"), is_kvk=False)
-    assert asked(listed, {}, own) == [
+    assert asked(numbers(("kvk", COMPANY), ("vat", SOLE), ("vat", LEGAL)), {}, own) == [
         ("enriched", COMPANY),
         ("kvkbase-branches", COMPANY),
-        ("validate-vat", LEGAL),
+        ("validate-vat", SOLE),
+        ("vies", LEGAL),  # its digits may be a citizen's
     ]
     refused = row(numbers(("rsin", RSIN)), {}, None, wish)
     assert (refused["enrich_outcome"], refused["enrich_reason"]) == ("failed", "no_route")

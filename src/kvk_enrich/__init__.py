@@ -13,7 +13,7 @@ Example:
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from kvk_enrich.version import VERSION as __version__
+from kvk_enrich.version import __version__
 
 if TYPE_CHECKING:
     from kvk_enrich.config import Job, Source, load

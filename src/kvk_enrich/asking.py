@@ -130,9 +130,13 @@ class Desk:
     def commit(self, done: Sequence[Done]) -> None:
         """Write attempts and answers to the journal, and what the register says of the allowance."""
         self.journal.settle(self.run, self.account, [line for each in done for line in self._settlements(each)])
-        left = [each.reply.left for each in done if each.reply is not None and each.reply.left is not None]
-        if left:
-            self.journal.correct(self.account, min(left))
+        told = [
+            (each.reply.left, each.attempt.sent_at)
+            for each in done
+            if each.reply is not None and each.reply.left is not None
+        ]
+        if told:
+            self.journal.correct(self.account, *min(told))
 
     def _settlements(self, done: Done) -> Iterator[Settlement]:
         call = done.call
@@ -156,9 +160,9 @@ class Desk:
 
         return claim
 
-    def unclaim(self, numbers: Sequence[str]) -> None:
-        """Let go of numbers that were given up: another run may wait for them."""
-        self.journal.unclaim(self.run, [self.aliases.get(number, number) for number in numbers])
+    def unclaim(self, numbers: Sequence[str], product: str | None = None) -> None:
+        """Let go of numbers that were given up, as *product* or (None) as any: another run may wait for them."""
+        self.journal.unclaim(self.run, [self.aliases.get(number, number) for number in numbers], product=product)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +178,7 @@ class Lane:
         deadline: Seconds from sending a request to the last byte of its answer.
         units: What a number takes of the allowance, per product; 1 where nothing is said.
         per_state: Calls under way for one member state at most, where the service has such.
+        windows: Seconds before each further round over states that were away.
     """
 
     desk: Desk
@@ -183,6 +188,7 @@ class Lane:
     deadline: float
     units: Mapping[str, int] = field(default_factory=dict)
     per_state: int | None = None
+    windows: Sequence[float] = ()
 
     def units_of(self, call: Call) -> int:
         """Return what *call* takes of the allowance."""
@@ -220,6 +226,11 @@ async def ask_all(
         backoff: Waits between attempts.
     """
     stop, asked, began = Stop(), Asked(), anyio.current_time()
+
+    async def ask(lane: Lane) -> None:
+        with stop.told_of_errors():
+            await _ask(lane, asked, stop, since, patience, backoff)
+
     async with _one_error(), anyio.create_task_group() as watch:
         watch.start_soon(_heed_signals, stop, progress)
         watch.start_soon(_heed_the_time, stop, max_runtime)
@@ -227,7 +238,7 @@ async def ask_all(
             while lanes := await anyio.to_thread.run_sync(next_lanes, asked):
                 async with anyio.create_task_group() as round_:
                     for lane in lanes:
-                        round_.start_soon(_ask, lane, asked, stop, since, patience, backoff)
+                        round_.start_soon(ask, lane)
                 if stop.requested:
                     break
         watch.cancel_scope.cancel()
@@ -279,7 +290,15 @@ async def _feed(lane: Lane, stop: Stop, since: int) -> AsyncIterator[Feed | Stat
     if lane.per_state is None:
         yield feed_of(lane.questions)
         return
-    async with by_state(lane.questions, feed_of, stop, say, per_state=lane.per_state, let_go=desk.unclaim) as feed:
+    async with by_state(
+        lane.questions,
+        feed_of,
+        stop,
+        say,
+        per_state=lane.per_state,
+        windows=lane.windows,
+        let_go=desk.unclaim,
+    ) as feed:
         yield feed
 
 
@@ -324,7 +343,7 @@ def _freeing(
         outcomes = await ask(call)
         given_up = [outcome.number for outcome in outcomes if isinstance(outcome, Failed | Deferred)]
         if given_up:
-            await anyio.to_thread.run_sync(desk.unclaim, given_up)
+            await anyio.to_thread.run_sync(desk.unclaim, given_up, call.product)
         return outcomes
 
     return freeing
@@ -344,8 +363,8 @@ def _tally(asked: Asked, lane: Lane, gate: Gate) -> Callable[[Call, Outcome], No
                 asked.failed.append((question, outcome))
             case Deferred():
                 asked.deferred.append((question, outcome))
-        lane.desk.progress.advance(_STATUS[type(outcome)], spent_micro=(gate.sent - told) * price)
-        told = gate.sent
+        lane.desk.progress.advance(_STATUS[type(outcome)], spent_micro=(gate.units - told) * price)
+        told = gate.units
 
     return tally
 

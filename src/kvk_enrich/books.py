@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from kvk_enrich.clock import AMSTERDAM, Clock, SystemClock
 from kvk_enrich.config import Settings
+from kvk_enrich.config.sections import Kvkbase, Register
 from kvk_enrich.model import euro
 from kvk_enrich.state.home import open_home
 from kvk_enrich.state.journal import MonthUse, RunLine, open_journal
@@ -92,8 +93,10 @@ def _terms(register: str, settings: Settings) -> tuple[int, Decimal, Literal["mo
     sources = settings.sections.source
     if register in {"vies", "practice-vies"}:
         return sources.vies.calls_per_day, Decimal(0), "day"
-    sections = {"kvk": sources.kvk, "kvk-test": sources.kvk_test, "kvkbase": sources.kvkbase}
-    section = sections.get(register, sources.practice)
+    if register == "kvkbase":
+        section: Register | Kvkbase = sources.kvkbase
+    else:
+        section = {"kvk": sources.kvk, "kvk-test": sources.kvk_test}.get(register, sources.practice)
     allowed = settings.sections.budget.calls_per_month
     return (section.allowance if allowed is None else min(allowed, section.allowance)), section.monthly_fee_eur, "month"
 

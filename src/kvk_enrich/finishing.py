@@ -19,7 +19,7 @@ from kvk_enrich.listing import Listed
 from kvk_enrich.model import Status, euro
 from kvk_enrich.sources import register_id
 from kvk_enrich.state.ledger import label
-from kvk_enrich.version import VERSION
+from kvk_enrich.version import __version__
 
 _STOPPED: Final = {ExitCode.ACCESS_REFUSED, ExitCode.UNAVAILABLE, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
 
@@ -129,7 +129,7 @@ class Result:
             stop_reason=asked.cause.reason if asked.cause else self._deferred_because(),
             input=input_of(self.job, self.listed),
             config_sha256=config_sha256(self.job),
-            version=VERSION,
+            version=__version__,
             rows=rows,
             numbers=self.numbers,
             calls=record.Calls(

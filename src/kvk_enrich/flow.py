@@ -26,7 +26,7 @@ from kvk_enrich.plan import Plan
 from kvk_enrich.progress import Progress
 from kvk_enrich.sources import COMPANY, Services, account_of
 from kvk_enrich.state.journal import HEADROOM
-from kvk_enrich.version import VERSION
+from kvk_enrich.version import __version__
 
 __all__ = ["ExitCode", "Finished", "Forecast", "forecast", "run"]
 
@@ -121,7 +121,7 @@ def _forecast(job: Job, books: Books, listed: Listed, known: Knowledge, plan: Pl
         record.PlannedRecord(
             input=input_of(job, listed),
             config_sha256=config_sha256(job),
-            version=VERSION,
+            version=__version__,
             rows=write.counts(listed.staged, answers),
             numbers=known.count(plan),
             saved_eur=euro(write.worth(listed.staged, answers)),

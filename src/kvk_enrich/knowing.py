@@ -255,6 +255,7 @@ class Knowledge:
             deadline=source.timeout_seconds,
             units={name: tariff.units for name, tariff in self.services.tariffs.items()},
             per_state=source.per_state if payer == VAT else None,
+            windows=source.retry_windows,
         )
 
     def take_in(self, asked: Asked) -> None:
@@ -279,7 +280,7 @@ class Knowledge:
         names = dict(self._aliases.iter_rows())
         lines = [
             (*question, *_fate(outcome), *tries.get(names.get(question.number, question.number), (0, None)))
-            for question, outcome in [*asked.failed, *asked.deferred]
+            for question, outcome in _unanswered(asked)
         ]
         self._gaps = pl.concat([self._gaps, pl.DataFrame(lines, schema=GAP, orient="row")])
         self._asked = self._asked.clear()
@@ -337,6 +338,11 @@ class Knowledge:
     def branches(self) -> pl.DataFrame | None:
         """Return what is known of branches: one line each, or None where no such product was wanted."""
         return routes.branches(self._known, self.wish)
+
+
+def _unanswered(asked: Asked) -> Iterator[tuple[Question, Failed | Deferred]]:
+    yield from asked.failed
+    yield from asked.deferred
 
 
 def _fate(outcome: Failed | Deferred) -> tuple[str, str, str]:

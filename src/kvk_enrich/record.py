@@ -107,7 +107,7 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     """
     The files of a run.
 
-    *report* is null only in the record that the report itself is made from, *branches* absent where they were not wanted.
+    *report* is null only in the record that the report is made from; *branches* is absent where none were wanted.
     """
 
     enriched: OutputFile

@@ -30,8 +30,8 @@ from kvk_enrich.columns import PRODUCTS, schema
 from kvk_enrich.identifiers import vat
 from kvk_enrich.model import Kind, Status
 
-QUESTION: Final = {"product": pl.String(), "kind": pl.String(), "number": pl.String()}
-ANSWER: Final = {
+QUESTION: Final[dict[str, pl.DataType]] = {"product": pl.String(), "kind": pl.String(), "number": pl.String()}
+ANSWER: Final[dict[str, pl.DataType]] = {
     "number": pl.String(),
     "status": pl.String(),
     "reason": pl.String(),
@@ -40,7 +40,7 @@ ANSWER: Final = {
 }
 """What every answer has, whatever its product; the product's own columns come with it."""
 
-GAP: Final = {
+GAP: Final[dict[str, pl.DataType]] = {
     **QUESTION,
     "status": pl.String(),
     "reason": pl.String(),
@@ -88,17 +88,18 @@ class Wish:
         return next((product for product in self.products if product in _BY_KVK_NUMBER), "zoeken")
 
     @property
-    def vat_service(self) -> str:
-        """The product that judges VAT numbers."""
-        return "validate-vat" if not self.is_kvk and "vat" in self.products else "vies"
+    def judges(self) -> tuple[str, ...]:
+        """The products that judge VAT numbers; each number has one."""
+        return ("vies", "validate-vat") if not self.is_kvk and "vat" in self.products else ("vies",)
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """Every product that may be asked for, in the order in which a number's answers are asked."""
-        judge = Step(self.vat_service, "vat", Kind.VAT)
+        judge = Step("vies", "vat", Kind.VAT)
         if not self.is_kvk:
+            check = [Step("validate-vat", "checked", Kind.VAT)] if "validate-vat" in self.judges else []
             branches = [Step("kvkbase-branches", "kvk", Kind.KVK)] if "vestigingen" in self.products else []
-            return (judge, Step(self.main, "kvk", Kind.KVK), *branches)
+            return (judge, *check, Step(self.main, "kvk", Kind.KVK), *branches)
         own = [Step(product, "kvk", Kind.KVK) for product in self.products if product in _BY_KVK_NUMBER]
         profile = [Step("vestigingsprofiel", "branch", Kind.BRANCH)] if "vestigingsprofiel" in self.products else []
         return (judge, Step("zoeken", "searched"), *own, *profile)
@@ -144,8 +145,9 @@ def resolve(numbers: pl.DataFrame, known: Known, wish: Wish) -> pl.DataFrame:
         wish: What is wanted.
 
     Returns:
-        *numbers* with ``vat`` (asked of VIES), ``is_guess`` (that one was made from the RSIN), ``searched`` and
-        ``searched_kind`` (asked of Zoeken), ``kvk``, ``branch``; null where there is none, or none yet.
+        *numbers* with ``vat`` (asked of VIES), ``is_guess`` (that one was made from the RSIN), ``checked`` (a VAT
+        number asked of kvkbase), ``searched`` and ``searched_kind`` (asked of Zoeken), ``kvk``, ``branch``; null
+        where there is none, or none yet.
     """
     kind, number = pl.col("kind"), pl.col("number")
     frame = numbers.with_columns(
@@ -153,9 +155,17 @@ def resolve(numbers: pl.DataFrame, known: Known, wish: Wish) -> pl.DataFrame:
         kvk=pl.when(kind == Kind.KVK).then(number),
         branch=pl.when(kind == Kind.BRANCH).then(number),
     )
+    nothing = pl.lit(None, pl.String)
     if not wish.is_kvk:
-        nothing = pl.lit(None, pl.String)
-        return frame.with_columns(is_guess=pl.lit(value=False), searched=nothing, searched_kind=nothing)
+        # Digits that may be a citizen's go to VIES, whoever else could be asked.
+        elsewhere = pl.lit("validate-vat" in wish.judges) & ~vat.may_hold_bsn_column(pl.col("vat"))
+        return frame.with_columns(
+            vat=pl.when(~elsewhere).then("vat"),
+            checked=pl.when(elsewhere).then("vat"),
+            is_guess=pl.lit(value=False),
+            searched=nothing,
+            searched_kind=nothing,
+        )
     frame = _with(frame, known, "vies", "vat", status="judged").with_columns(_searched(wish))
     frame = frame.with_columns(
         searched_kind=pl.when(pl.col("searched").is_not_null()).then(
@@ -169,6 +179,7 @@ def resolve(numbers: pl.DataFrame, known: Known, wish: Wish) -> pl.DataFrame:
     return frame.with_columns(
         is_guess=pl.col("vat").is_null() & guess.is_not_null(),
         vat=pl.coalesce("vat", guess),
+        checked=nothing,
         branch=pl.coalesce("branch", "main_branch", "found_branch"),
     ).drop("judged", "found_kvk", "found_branch", "rsin", "main_branch")
 
@@ -307,7 +318,7 @@ def _of(product: str, field: str) -> pl.Expr:
 def _deciding(wish: Wish, kind: Kind) -> Sequence[str]:
     """Return the products without which a number of *kind* counts as not found."""
     if kind == Kind.VAT:
-        return (wish.vat_service,)
+        return wish.judges
     ways = (wish.main,) if kind == Kind.KVK or not wish.is_kvk else ("zoeken", wish.main)
     return tuple(dict.fromkeys(ways))
 
@@ -319,7 +330,7 @@ def _outcome(wish: Wish) -> pl.Expr:
     for status in (Status.FAILED, Status.DEFERRED):
         for product in wish.services:
             counts = _of(product, "status") == status.value
-            is_judge = product == wish.vat_service
+            is_judge = product in wish.judges
             first.append(
                 pl.when(counts & (kind == Kind.VAT) if is_judge else counts).then(
                     pl.struct(
@@ -329,7 +340,7 @@ def _outcome(wish: Wish) -> pl.Expr:
                 )
             )
     missing = [
-        pl.when((kind == each.value) & (_of(product, "status") == Status.NOT_FOUND.value)).then(
+        pl.when((kind == each.value) & _is_missing(product)).then(
             _plain(Status.NOT_FOUND.value, _of(product, "reason"))
         )
         for each in Kind
@@ -339,6 +350,11 @@ def _outcome(wish: Wish) -> pl.Expr:
         unasked = kind.is_in([Kind.RSIN.value, Kind.BRANCH.value])
         first.append(pl.when(unasked).then(_plain(Status.FAILED.value, pl.lit("no_route"))))
     return pl.coalesce(*first, *missing, _plain(Status.FOUND.value, pl.lit(None, pl.String))).alias("outcome")
+
+
+def _is_missing(product: str) -> pl.Expr:
+    """Say whether the answer is that there is no such number; a company without branches is there."""
+    return (_of(product, "status") == Status.NOT_FOUND.value) & (_of(product, "reason").ne_missing("no_branches"))
 
 
 def _of_gap(product: str) -> list[pl.Expr]:
@@ -360,11 +376,11 @@ def _plain(status: str, reason: pl.Expr) -> pl.Expr:
 
 def _flags(wish: Wish) -> pl.Expr:
     """Return ``enrich_flags``: what people should know of an answer; null when there is nothing."""
-    kind, judge = pl.col("kind"), wish.vat_service
-    is_valid = (kind == Kind.VAT) & (_of(judge, "status") == Status.FOUND.value)
+    verdict = pl.coalesce(_of(judge, "status") for judge in wish.judges)
+    is_valid = (pl.col("kind") == Kind.VAT) & (verdict == Status.FOUND.value)
     flags = {
         "kvk_not_derivable": is_valid & vat.is_sole_trader_since_2020_column(pl.col("number")),
-        "vat_unconfirmed": pl.col("is_guess") & (_of(judge, "status") != Status.FOUND.value),
+        "vat_unconfirmed": pl.col("is_guess") & (verdict != Status.FOUND.value),
     }
     if wish.is_kvk:
         flags["rsin_not_registered"] = is_valid & (_of("zoeken", "status") == Status.NOT_FOUND.value)
@@ -375,8 +391,8 @@ def _flags(wish: Wish) -> pl.Expr:
 def _provenance(wish: Wish, run: str) -> list[pl.Expr]:
     """Return who answered, when (the oldest part), and whether nothing had to be asked for it in this run."""
     answered = [(product, _of(product, "fetched_at").is_not_null()) for product in wish.services]
-    company = pl.any_horizontal([applies for product, applies in answered if product != wish.vat_service])
-    judged = next(applies for product, applies in answered if product == wish.vat_service)
+    company = pl.any_horizontal([applies for product, applies in answered if product != "vies"])
+    judged = next(applies for product, applies in answered if product == "vies")
     names = [pl.when(company).then(pl.lit(wish.source))]
     names.append(pl.when(judged & ~(company & pl.lit(wish.source == wish.vat_source))).then(pl.lit(wish.vat_source)))
     source = pl.concat_str(names, separator="; ", ignore_nulls=True)
@@ -392,11 +408,10 @@ def _provenance(wish: Wish, run: str) -> list[pl.Expr]:
 
 def _value(name: str, wish: Wish) -> pl.Expr:
     """Return the column *name* from the best product that fills it."""
-    judge = wish.vat_service
-    asked = pl.col("vat").is_not_null()
-    unconfirmed = pl.col("is_guess") & (_of(judge, "status") != Status.FOUND.value)
+    asked = pl.col("vat").is_not_null() | pl.col("checked").is_not_null()
+    unconfirmed = pl.col("is_guess") & (_of("vies", "status") != Status.FOUND.value)
     filled = [
-        pl.when(~unconfirmed).then(_of(product, name)) if product == judge else _of(product, name)
+        pl.when(~unconfirmed).then(_of(product, name)) if product == "vies" else _of(product, name)
         for product in wish.filling(name)
     ]
     match name:

@@ -1,8 +1,8 @@
 """From configured services to the registers that are asked, and what asking them takes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from kvk_enrich.config import Job, Source
 from kvk_enrich.config.values import PRACTICE_VIES
@@ -20,6 +20,8 @@ from kvk_enrich.registers.vies import Vies
 from kvk_enrich.routes import Wish
 from kvk_enrich.state.journal import Account, Journal
 
+T = TypeVar("T")
+
 COMPANY: Final = "company"
 VAT: Final = "vat"
 """Whom a question goes to: the register of companies, or VIES."""
@@ -33,11 +35,12 @@ _OFFICIAL: Final = {
 
 
 class Services:
-    """The registers of one job: each is made anew when it is opened, the practice apps live as long as the job."""
+    """The registers of one job. Each is one object as long as the job lives: VIES's remembers which states failed."""
 
     def __init__(self, job: Job) -> None:
         """Take the services of *job*."""
         self._job = job
+        self._open: dict[str, Register] = {}
 
     @cached_property
     def wish(self) -> Wish:
@@ -66,13 +69,12 @@ class Services:
 
     def open(self, payer: str) -> Register:
         """Return the register, ready to be entered. Raises ConfigError as :func:`open_register`."""
-        if payer == VAT:
-            return open_vies(self._job.vies, self._apps.get(payer))
-        return open_register(self._job.source, self._apps.get(payer), geo_data=self._job.geo_data)
-
-    @cached_property
-    def _apps(self) -> Mapping[str, AsgiApp]:
-        return {payer: _app(self.source(payer)) for payer in (COMPANY, VAT) if self.source(payer).in_process}
+        if payer not in self._open:
+            job = self._job
+            self._open[payer] = (
+                open_vies(job.vies) if payer == VAT else open_register(job.source, geo_data=job.geo_data)
+            )
+        return self._open[payer]
 
 
 def register_id(source: Source) -> str:
@@ -94,13 +96,12 @@ def account_of(source: Source, journal: Journal, micro_eur: int) -> Account:
     )
 
 
-def open_register(source: Source, practice: AsgiApp | None = None, *, geo_data: bool = False) -> Kvk | Kvkbase:
+def open_register(source: Source, *, geo_data: bool = False) -> Kvk | Kvkbase:
     """
     Return the register of companies that *source* is, ready to be entered.
 
     Args:
         source: Who is asked.
-        practice: The app of a practice register in this process; made anew if not given.
         geo_data: Ask KVK for coordinates too.
 
     Raises:
@@ -109,11 +110,11 @@ def open_register(source: Source, practice: AsgiApp | None = None, *, geo_data: 
     reached: dict[str, Any] = {"timeout_seconds": source.timeout_seconds, "ca_bundle": source.ca_bundle}
     if source.name == "kvkbase":
         return Kvkbase(source.base_url, source.api_key, **reached)
-    inside = practice or (_app(source) if source.in_process else None)
+    inside = _app(source) if source.in_process else None
     return Kvk(source.base_url, source.api_key, geo_data=geo_data, app=inside, **reached)
 
 
-def open_vies(source: Source, practice: AsgiApp | None = None) -> Vies:
+def open_vies(source: Source) -> Vies:
     """Return VIES, ready to be entered. See :func:`open_register`."""
     return Vies(
         source.base_url,
@@ -121,26 +122,29 @@ def open_vies(source: Source, practice: AsgiApp | None = None) -> Vies:
         dialect=source.dialect,
         timeout_seconds=source.timeout_seconds,
         ca_bundle=source.ca_bundle,
-        app=practice or (_app(source) if source.in_process else None),
+        app=_app(source) if source.in_process else None,
     )
 
 
 def _app(source: Source) -> AsgiApp:
     """Return a practice register in this process."""
-    is_vies = source.name == PRACTICE_VIES
-    read, key = (vies_faults.parse, "vies_faults") if is_vies else (faults.parse, "faults")
-    try:
-        scripted = tuple(read(text) for text in source.faults)
-    except ValueError as error:
-        raise ConfigError(f"source.practice.{key}: {error}") from None
-    if is_vies:
+    latency = source.latency_seconds
+    if source.name == PRACTICE_VIES:
+        scripted = _parsed(vies_faults.parse, source.faults, "vies_faults")
         behaviour = PracticeVies(faults=scripted, calls_per_day=source.allowance)
-        return vies.create(Practice(latency_seconds=source.latency_seconds, vies=behaviour))
+        return vies.create(Practice(latency_seconds=latency, vies=behaviour))
     return app.create(
         Practice(
-            latency_seconds=source.latency_seconds,
+            latency_seconds=latency,
             requests_per_second=round(source.requests_per_second),
             calls_per_month=source.allowance,
-            faults=scripted,
+            faults=_parsed(faults.parse, source.faults, "faults"),
         )
     )
+
+
+def _parsed(read: Callable[[str], T], texts: Iterable[str], key: str) -> tuple[T, ...]:
+    try:
+        return tuple(read(text) for text in texts)
+    except ValueError as error:
+        raise ConfigError(f"source.practice.{key}: {error}") from None

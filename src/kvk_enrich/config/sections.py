@@ -179,6 +179,11 @@ class Kvkbase(_Section):
         return self.tokens_per_month
 
 
+_Seconds = Annotated[
+    tuple[Annotated[Number, Field(ge=0, le=86_400)], ...], BeforeValidator(_as_texts), Field(max_length=10)
+]
+
+
 class Vies(_Section):
     """
     The European Commission's VAT register: free, without a key, and easily overrun.
@@ -193,6 +198,7 @@ class Vies(_Section):
     requests_per_second: Annotated[Number, Field(ge=0.01, le=100)] = 4.0
     calls_per_day: _Allowance = 30_000
     per_state: Annotated[Whole, Field(ge=1, le=2)] = 1
+    retry_windows: _Seconds = (15, 60, 120)
     timeout_seconds: _Timeout = 30.0
     workers: Annotated[Whole, Field(ge=1, le=8)] = 4
     ca_bundle: FilePath | None = None

@@ -87,6 +87,7 @@ def vies(settings: Settings) -> Source:
         requester=section.requester,
         dialect=section.dialect,
         per_state=section.per_state,
+        retry_windows=section.retry_windows,
     )
     if settings.sections.run.source != "practice" or _VIES_BASE_URL in settings.origins:
         return made

@@ -36,6 +36,7 @@ class Source:
         requester: The user's own VAT number, canonical; VIES then gives a consultation number.
         dialect: Which of its two interfaces VIES is asked by.
         per_state: Calls under way at most to one member state; VIES only.
+        retry_windows: Seconds before each further round over states that were away; VIES only.
         latency_seconds: Mean time of an answer; practice only.
         faults: Scripted faults, in the practice register's own words; practice only.
         in_process: The practice register runs inside this process instead of at *base_url*.
@@ -56,6 +57,7 @@ class Source:
     requester: str | None = None
     dialect: Literal["post", "get"] = "post"
     per_state: int = 1
+    retry_windows: tuple[float, ...] = ()
     latency_seconds: float = 0.5
     faults: tuple[str, ...] = ()
     in_process: bool = False

@@ -112,8 +112,9 @@ class Lanes:
         self._all: list[httpx2.AsyncClient] = []
 
     async def close(self) -> None:
-        """Close all connections."""
-        for client in self._all:
+        """Close all connections; what is asked later makes new ones."""
+        closing, self._all, self._free = self._all, [], []
+        for client in closing:
             await client.aclose()
 
     async def get(self, url: str, *, accept: str, at_send: AtSend) -> tuple[httpx2.Response, bytes]:
