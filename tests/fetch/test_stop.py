@@ -4,7 +4,7 @@ import anyio
 import pytest
 from tests.simulators.virtual_time import run
 
-from kvk_enrich.errors import ExitCode
+from kvk_enrich.errors import ExitCode, StorageError
 from kvk_enrich.fetch.stop import Cause, Stop
 
 FIRST = Cause("run_ceiling", ExitCode.CEILING, "The ceiling was reached.")
@@ -126,5 +126,24 @@ def test_the_first_cause_stands_in_each_part(part_first):
         for stop, cause in order if part_first else reversed(order):
             stop.request(cause)
         assert (whole.cause, part.cause) == (SECOND, FIRST if part_first else SECOND)
+
+    run(main)
+
+
+@pytest.mark.parametrize(("error", "code"), [(StorageError("full"), ExitCode.STORAGE), (KeyError("x"), ExitCode.BUG)])
+def test_what_breaks_is_the_end_and_comes_out(error, code):
+    """The others come to their end meanwhile; what ends by itself or is cancelled asks for nothing."""
+
+    async def main(clock):
+        stop = Stop()
+        with stop.told_of_errors():
+            pass
+        with anyio.CancelScope() as scope, stop.told_of_errors():
+            scope.cancel()
+            await anyio.sleep(1)
+        assert not stop.requested
+        with pytest.raises(type(error)), stop.told_of_errors():
+            raise error
+        assert stop.cause == Cause("stopped", code, str(error))
 
     run(main)
