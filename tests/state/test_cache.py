@@ -1,5 +1,6 @@
 """The cache: what is known, taken over from the journal; damage of every kind is noticed and mended."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -8,19 +9,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
 import pytest
 from tests.state.parts import NOON, Desk, as_nobody, child, desk, found, modes, not_found, said
 
-from kvk_enrich.columns import BASISPROFIEL, schema
+from kvk_enrich.columns import BASISPROFIEL, PRODUCTS, VIES, schema
 from kvk_enrich.errors import StateInUse, StateTooNew, StorageError
-from kvk_enrich.registers.kvk_basisprofiel import rows
-from kvk_enrich.state.cache import Cache, open_cache
+from kvk_enrich.model import Answer, Attempt, Found, NotFound, Secret
+from kvk_enrich.registers import kvk_basisprofiel, kvk_vestigingen, vies_vat
+from kvk_enrich.state import cache as cache_module
+from kvk_enrich.state.cache import Cache, open_cache, typed
+from kvk_enrich.state.journal import Settlement
 
-TYPING = {"basisprofiel": rows}
+TYPING = {"basisprofiel": kvk_basisprofiel.rows, "vestigingen": kvk_vestigingen.rows, "vies": vies_vat.rows}
 MONTH = timedelta(days=30)
+EVER = datetime.min.replace(tzinfo=UTC)
 NUMBERS = [f"{10000001 + place}" for place in range(6)]
 
 
@@ -33,29 +39,77 @@ def cache_of(it: Desk, notes: list[str] | None = None) -> Iterator[Cache]:
         yield cache
 
 
-def wanted(*numbers: str) -> pl.DataFrame:
+def wanted(*numbers: str, kind: str = "kvk") -> pl.DataFrame:
     """Return *numbers* as they are looked up."""
     return pl.DataFrame(
-        {"kind": ["kvk"] * len(numbers), "number": list(numbers)}, schema={"kind": pl.String, "number": pl.String}
+        {"kind": [kind] * len(numbers), "number": list(numbers)}, schema={"kind": pl.String, "number": pl.String}
     )
+
+
+def looked_up(
+    cache: Cache,
+    numbers: pl.DataFrame,
+    *,
+    register: str = "kvk",
+    product: str = "basisprofiel",
+    found_since: datetime = EVER,
+    not_found_since: datetime = EVER,
+) -> pl.DataFrame:
+    """Return what the cache knows of *numbers*, of any age where none is given, in the order of the numbers."""
+    lines = cache.fresh(
+        numbers, register=register, product=product, found_since=found_since, not_found_since=not_found_since
+    )
+    return lines.sort("number")
 
 
 def known(cache: Cache, *numbers: str) -> dict[str, str]:
     """Return what the cache knows of *numbers*: number and name, or outcome where there is none."""
-    found_rows = cache.look_up(wanted(*numbers), register="kvk", product="basisprofiel")
-    return {row["number"]: row["kvk_name"] or row["status"] for row in found_rows.iter_rows(named=True)}
+    lines = looked_up(cache, wanted(*numbers))
+    return {row["number"]: row["kvk_name"] or row["status"] for row in lines.iter_rows(named=True)}
 
 
 def fresh(cache: Cache, *numbers: str, found_age: int = 30, not_found_age: int = 7) -> dict[str, str]:
     """Return which of *numbers* need no call, with their outcome."""
-    lines = cache.fresh(
+    lines = looked_up(
+        cache,
         wanted(*numbers),
-        register="kvk",
-        product="basisprofiel",
         found_since=NOON - timedelta(days=found_age),
         not_found_since=NOON - timedelta(days=not_found_age),
     )
     return dict(lines.select("number", "status").iter_rows())
+
+
+def settle(it: Desk, register: str, product: str, kind: str, answer: Answer, *, at: datetime = NOON) -> None:
+    """Enter an answer of any product, as received at the moment *at*."""
+    account = it.journal.account(register, "main", Secret(""), requests_per_second=100, allowance=10**6, micro_eur=0)
+    (permit,) = it.journal.lease(it.run, account, 1).permits
+    attempt = Attempt(permit, at - timedelta(seconds=0.5), 0.5, 200, None)
+    it.journal.settle(it.run, account, [Settlement(attempt, product, kind, answer.number, answer)])
+
+
+def check(number: str, *, valid: bool, **fields: object) -> Answer:
+    """Return what VIES says of *number*: that it is not valid counts as not found."""
+    told = {
+        "countryCode": number[:2],
+        "vatNumber": number[2:],
+        "valid": valid,
+        "requestDate": "2026-11-21T13:00:00+01:00",
+    }
+    body = json.dumps(told | fields).encode()
+    return Found(number, body) if valid else NotFound(number, "vat_not_valid", body)
+
+
+def branches(number: str, count: int) -> Found:
+    """Return the list of *count* branches of a company."""
+    listed = [{"vestigingsnummer": f"{place:012}", "kvkNummer": number} for place in range(count)]
+    told = {"kvkNummer": number, "totaalAantalVestigingen": count, "vestigingen": listed}
+    return Found(number, json.dumps(told).encode())
+
+
+def checked(cache: Cache, *numbers: str) -> dict[str, dict[str, Any]]:
+    """Return what the cache knows of VAT numbers, by number."""
+    lines = looked_up(cache, wanted(*numbers, kind="vat"), register="vies", product="vies")
+    return {row["number"]: row for row in lines.iter_rows(named=True)}
 
 
 def quarantined(it: Desk) -> list[str]:
@@ -86,13 +140,14 @@ def filled(full_home: Path, tmp_path: Path) -> Iterator[Desk]:
 # -- what is known ------------------------------------------------------------------------------
 
 
-def test_absorbed_answers_are_fresh_and_can_be_looked_up(opened: Desk):
+def test_absorbed_answers_are_fresh_and_come_with_their_columns(opened: Desk):
     """What the journal received is known with its outcome, moment, run and columns."""
     opened.answer(found("10000001", totaalWerkzamePersonen=7), not_found("10000002"))
     with cache_of(opened) as cache:
         assert fresh(cache, "10000001", "10000002", "10000003") == {"10000001": "found", "10000002": "not_found"}
-        looked_up = cache.look_up(wanted("10000001", "10000003"), register="kvk", product="basisprofiel")
-    (row,) = looked_up.iter_rows(named=True)
+        lines = looked_up(cache, wanted("10000001", "10000003"))
+    (row,) = lines.iter_rows(named=True)
+    assert lines.columns == ["kind", "number", "status", "reason", "fetched_at", "run", *schema(BASISPROFIEL)]
     assert (row["status"], row["reason"], row["fetched_at"], row["run"]) == ("found", None, NOON, opened.run)
     assert (row["kvk_number"], row["kvk_name"], row["kvk_employees"]) == ("10000001", "Bedrijf 10000001", 7)
 
@@ -101,8 +156,7 @@ def test_a_number_that_is_not_found_has_empty_columns(opened: Desk):
     """Not found says why, and nothing of a company."""
     opened.answer(not_found("10000002"))
     with cache_of(opened) as cache:
-        looked_up = cache.look_up(wanted("10000002"), register="kvk", product="basisprofiel")
-    (row,) = looked_up.iter_rows(named=True)
+        (row,) = looked_up(cache, wanted("10000002")).iter_rows(named=True)
     assert (row["status"], row["reason"]) == ("not_found", "not_registered")
     assert {row[name] for name in schema(BASISPROFIEL)} == {None}
 
@@ -133,27 +187,26 @@ def test_another_register_s_answers_do_not_count(opened: Desk):
     """What the practice register said is nothing that KVK said."""
     opened.answer(found("10000001"))
     with cache_of(opened) as cache:
-        assert cache.look_up(wanted("10000001"), register="practice", product="basisprofiel").is_empty()
+        assert looked_up(cache, wanted("10000001"), register="practice").is_empty()
 
 
 def test_kinds_are_told_apart(opened: Desk):
     """The same digits of another kind are another number."""
     opened.answer(found("10000001"))
     with cache_of(opened) as cache:
-        other = wanted("10000001").with_columns(kind=pl.lit("rsin"))
-        assert cache.look_up(other, register="kvk", product="basisprofiel").is_empty()
+        assert looked_up(cache, wanted("10000001", kind="rsin")).is_empty()
 
 
 def test_an_unknown_product_is_a_bug(opened: Desk):
     """A product without columns has no table: it never reaches the database as text."""
     with cache_of(opened) as cache, pytest.raises(KeyError):
-        cache.look_up(wanted("1"), register="kvk", product='x"; DROP TABLE answers; --')
+        looked_up(cache, wanted("1"), product='x"; DROP TABLE answers; --')
 
 
 def test_nothing_wanted_nothing_found(filled: Desk):
     """An empty question has an empty answer with all its columns."""
     with cache_of(filled) as cache:
-        nothing = cache.look_up(wanted(), register="kvk", product="basisprofiel")
+        nothing = looked_up(cache, wanted())
     assert nothing.height == 0
     assert set(schema(BASISPROFIEL)) < set(nothing.columns)
 
@@ -170,7 +223,7 @@ def test_types_survive(opened: Desk):
         found("10000002"),
     )
     with cache_of(opened) as cache:
-        table = cache.look_up(wanted("10000001", "10000002"), register="kvk", product="basisprofiel").sort("number")
+        table = looked_up(cache, wanted("10000001", "10000002"))
     assert table.select(*schema(BASISPROFIEL)).schema == pl.Schema(schema(BASISPROFIEL))
     assert table.schema["fetched_at"] == pl.Datetime("us", "UTC")
     first, second = table.iter_rows(named=True)
@@ -186,7 +239,7 @@ def test_moments_are_kept_in_utc(opened: Desk):
     for number, moment in zip(NUMBERS, moments, strict=False):
         opened.answer(found(number), at=moment)
     with cache_of(opened) as cache:
-        table = cache.look_up(wanted(*NUMBERS), register="kvk", product="basisprofiel").sort("number")
+        table = looked_up(cache, wanted(*NUMBERS))
     assert table["fetched_at"].to_list() == moments
 
 
@@ -196,6 +249,141 @@ def test_odd_text_survives(opened: Desk):
     opened.answer(found("10000001", naam=name))
     with cache_of(opened) as cache:
         assert known(cache, "10000001") == {"10000001": name}
+
+
+# -- VAT numbers --------------------------------------------------------------------------------
+
+
+def test_what_a_not_valid_number_was_told_is_kept(opened: Desk):
+    """That VIES calls a number not valid is its answer: not found, with the columns of the check filled."""
+    settle(opened, "vies", "vies", "vat", check("DE111111111", valid=False, name="---"))
+    settle(opened, "vies", "vies", "vat", check("PL2222222222", valid=True, name="Fabryka"))
+    with cache_of(opened) as cache:
+        lines = checked(cache, "DE111111111", "PL2222222222")
+    told = ["status", "reason", "vat_number", "vat_valid", "vat_status", "vat_name"]
+    assert {number: [row[name] for name in told] for number, row in lines.items()} == {
+        "DE111111111": ["not_found", "vat_not_valid", "DE111111111", False, "invalid", None],
+        "PL2222222222": ["found", None, "PL2222222222", True, "valid", "Fabryka"],
+    }
+
+
+@pytest.mark.parametrize("valid", [True, False])
+def test_moments_of_an_answer_come_back_in_utc(opened: Desk, *, valid: bool):
+    """When VIES says that it checked is a moment, whatever offset it was written with."""
+    settle(opened, "vies", "vies", "vat", check("DE111111111", valid=valid, requestDate="2026-10-25T02:30:00+01:00"))
+    with cache_of(opened) as cache:
+        line = checked(cache, "DE111111111")["DE111111111"]
+        assert line["vat_checked_at"] == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+        lying = cache._connection.execute("SELECT typeof(vat_checked_at), typeof(fetched_at) FROM vies").fetchall()
+    assert lying == [("TIMESTAMP", "TIMESTAMP")]
+
+
+def test_enums_come_back_as_texts(opened: Desk):
+    """The stores know no enums: of what they give back only these columns have another type than promised."""
+    settle(opened, "vies", "vies", "vat", check("DE111111111", valid=True))
+    with cache_of(opened) as cache:
+        lines = looked_up(cache, wanted("DE111111111", kind="vat"), register="vies", product="vies")
+        nothing = looked_up(cache, wanted(kind="vat"), register="vies", product="vies")
+    promised = {name: pl.String() if isinstance(dtype, pl.Enum) else dtype for name, dtype in schema(VIES).items()}
+    assert promised != schema(VIES)
+    for table in (lines, nothing):
+        assert dict(table.select(*promised).schema) == promised
+
+
+def test_a_number_that_became_valid_is_valid(opened: Desk):
+    """The newest verdict counts, in both directions, with its own columns."""
+    settle(opened, "vies", "vies", "vat", check("DE111111111", valid=False))
+    settle(opened, "vies", "vies", "vat", check("DE222222222", valid=True, name="Vorher"))
+    with cache_of(opened):
+        pass
+    later = NOON + timedelta(days=1)
+    settle(opened, "vies", "vies", "vat", check("DE111111111", valid=True, name="Nachher"), at=later)
+    settle(opened, "vies", "vies", "vat", check("DE222222222", valid=False), at=later)
+    with cache_of(opened) as cache:
+        lines = checked(cache, "DE111111111", "DE222222222")
+    assert [(row["status"], row["vat_status"], row["vat_name"]) for row in lines.values()] == [
+        ("found", "valid", "Nachher"),
+        ("not_found", "invalid", None),
+    ]
+
+
+def test_numbers_not_valid_have_the_age_of_what_is_not_found(opened: Desk):
+    """A filled answer is fresh as long as an empty one."""
+    for number, days in (("DE111111111", 7), ("DE222222222", 8)):
+        settle(opened, "vies", "vies", "vat", check(number, valid=False), at=NOON - timedelta(days=days))
+    with cache_of(opened) as cache:
+        lines = looked_up(
+            cache,
+            wanted("DE111111111", "DE222222222", kind="vat"),
+            register="vies",
+            product="vies",
+            not_found_since=NOON - timedelta(days=7),
+        )
+    assert lines["number"].to_list() == ["DE111111111"]
+
+
+def test_products_of_one_number_are_kept_apart(opened: Desk):
+    """What is not found as one product may be known as another."""
+    opened.answer(not_found("10000001"))
+    settle(opened, "kvk", "vestigingen", "kvk", branches("10000001", 3))
+    with cache_of(opened) as cache:
+        assert known(cache, "10000001") == {"10000001": "not_found"}
+        (row,) = looked_up(cache, wanted("10000001"), product="vestigingen").iter_rows(named=True)
+    assert (row["status"], row["kvk_branches"]) == ("found", 3)
+
+
+# -- typed rows ---------------------------------------------------------------------------------
+
+
+def kept(*answers: tuple[str, Answer]) -> pl.DataFrame:
+    """Return *answers* (register and answer), as the cache keeps them, oldest first."""
+    lines = [
+        (
+            register,
+            "vat",
+            answer.number,
+            "found" if isinstance(answer, Found) else "not_found",
+            answer.reason if isinstance(answer, NotFound) else None,
+            NOON.replace(tzinfo=None),
+            "run",
+            answer.body.decode(),
+        )
+        for register, answer in answers
+    ]
+    names = ["register", "kind", "number", "status", "reason", "fetched_at", "run", "raw"]
+    return pl.DataFrame(lines, schema=names, orient="row")
+
+
+def test_typed_rows_are_the_newest_of_each_register():
+    """A register's second answer replaces its own first, and no other register's."""
+    first, second = check("DE111111111", valid=True, name="Eins"), check("DE111111111", valid=False)
+    lines = typed(kept(("vies", first), ("elsewhere", first), ("vies", second)), "vies", TYPING)
+    assert sorted(lines.select("register", "status", "vat_name").rows()) == [
+        ("elsewhere", "found", "Eins"),
+        ("vies", "not_found", None),
+    ]
+
+
+@pytest.mark.parametrize("product", ["basisprofiel", "vies"])
+def test_only_answers_that_tell_something_are_read(product: str):
+    """Words about a company that is not found describe none; those about a number that is not valid are its check."""
+    read: list[bytes] = []
+
+    def typing(bodies: Sequence[bytes]) -> pl.DataFrame:
+        read.extend(bodies)
+        return pl.DataFrame({"told": [body.decode() for body in bodies]}, schema={"told": pl.String})
+
+    there, gone = Found("1", b"there"), NotFound("2", "not_registered", b"gone")
+    lines = typed(kept(("kvk", gone), ("kvk", there)), product, {product: typing})
+    assert sorted(read) == ([b"gone", b"there"] if product == "vies" else [b"there"])
+    assert dict(lines.select("number", "told").rows()) == {"1": "there", "2": "gone" if product == "vies" else None}
+
+
+def test_no_answers_are_no_typed_rows():
+    """With the columns of the product all the same."""
+    lines = typed(kept(("vies", check("DE111111111", valid=True))).clear(), "vies", TYPING)
+    assert lines.height == 0
+    assert set(schema(VIES)) < set(lines.columns)
 
 
 # -- taking over --------------------------------------------------------------------------------
@@ -601,10 +789,53 @@ def test_new_columns_come_from_the_kept_answers(filled: Desk, change: str):
     for _ in range(2):
         with cache_of(filled, notes) as cache:
             names = known(cache, *NUMBERS)
-            table = cache.look_up(wanted(*NUMBERS), register="kvk", product="basisprofiel")
+            table = looked_up(cache, wanted(*NUMBERS))
     assert names == {number: f"Bedrijf {number}" for number in NUMBERS} | {"10000001": "Nieuw", "10000002": "not_found"}
     assert table.schema["kvk_employees"] == pl.Int64()
     assert [note[:45] for note in notes] == ["The cache was brought up to date with this ve"]
+
+
+def test_all_products_are_read_anew_together(opened: Desk, monkeypatch: pytest.MonkeyPatch):
+    """
+    Each product gets its own columns from the newest of its own answers, found or not, by register and kind.
+
+    Answers are read in portions: the newest one wins from whichever it comes.
+    """
+    monkeypatch.setattr(cache_module, "_BATCH", 3)
+    opened.answer(found("10000001", naam="Oud"), found("10000002"), not_found("10000003"))
+    settle(opened, "kvk", "vestigingen", "kvk", branches("10000001", 3))
+    settle(opened, "vies", "vies", "vat", check("DE111111111", valid=True, name="Vorher"))
+    settle(opened, "practice-vies", "vies", "vat", check("DE111111111", valid=True, name="Übung"))
+    opened.answer(found("10000001", naam="Nieuw"))
+    settle(opened, "kvk", "vestigingen", "kvk", branches("10000001", 4))
+    settle(opened, "vies", "vies", "vat", check("DE111111111", valid=False))
+    with cache_of(opened) as cache:
+        before = everything(cache)
+        for product in PRODUCTS:
+            cache._connection.execute(f'DROP TABLE "{product}"')
+        cache.retype(TYPING)
+        assert everything(cache) == before
+        assert known(cache, *NUMBERS) == {
+            "10000001": "Nieuw",
+            "10000002": "Bedrijf 10000002",
+            "10000003": "not_found",
+        }
+        assert looked_up(cache, wanted("10000001"), product="vestigingen")["kvk_branches"].to_list() == [4]
+        line = checked(cache, "DE111111111")["DE111111111"]
+        assert (line["vat_status"], line["vat_checked_at"]) == ("invalid", NOON)
+    assert {product: len(lines) for product, lines in before.items() if lines} == {
+        "basisprofiel": 3,
+        "vestigingen": 1,
+        "vies": 2,
+    }
+
+
+def everything(cache: Cache) -> dict[str, list[str]]:
+    """Return all typed rows of every product, as text."""
+    return {
+        product: sorted(map(repr, cache._connection.execute(f'SELECT * FROM "{product}"').fetchall()))
+        for product in PRODUCTS
+    }
 
 
 # -- the file -----------------------------------------------------------------------------------
