@@ -192,7 +192,7 @@ def test_runs_and_budget_tell_afterwards(tmp_path: Path, mixed: Path):
     shown = json.loads(command("runs", "show", run["id"], *home).stdout)
     assert shown == record_of(tmp_path / "out.parquet")
     (line,) = json.loads(command("budget", "--json", *home).stdout)
-    assert (line["register"], line["account"], line["calls"], line["calls_eur"]) == ("practice", "default", 3, "0.06")
+    assert (line["register"], line["account"], line["units"], line["calls_eur"]) == ("practice", "default", 3, "0.06")
     assert "complete" in command("runs", *home).stdout
     assert "practice" in command("budget", *home).stdout
 
@@ -203,7 +203,7 @@ def test_config_check_makes_one_free_call(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert "clock: agrees" in done.stderr
     (line,) = json.loads(command("budget", "--json", "--home", tmp_path / "home").stdout)
-    assert (line["calls"], line["calls_eur"]) == (1, "0.00")
+    assert (line["units"], line["calls_eur"]) == (1, "0.00")
 
 
 @pytest.mark.parametrize(
