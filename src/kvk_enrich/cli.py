@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 
@@ -23,6 +23,8 @@ from kvk_enrich.errors import ConfigError, Declined, EnrichError, ExitCode, Stor
 if TYPE_CHECKING:
     from kvk_enrich.flow import Finished, Forecast
     from kvk_enrich.progress import Progress
+
+T = TypeVar("T")
 
 _OPTIONS: dict[str, Any] = {
     "rich_markup_mode": None,
@@ -334,23 +336,41 @@ def practice_serve(
     fault: Annotated[
         list[str] | None, typer.Option(help="What goes wrong, such as 'status=503 share=0.05' (repeatable).")
     ] = None,
+    vies_fault: Annotated[
+        list[str] | None, typer.Option(help="The same at VIES, such as 'state=DE outage=10..20' (repeatable).")
+    ] = None,
+    kvkbase_fault: Annotated[
+        list[str] | None, typer.Option(help="The same at kvkbase, such as 'code=UPSTREAM_ERROR every=20' (repeatable).")
+    ] = None,
+    kvkbase_tier: Annotated[
+        Literal["free", "starter", "pro"], typer.Option(help="What a key of kvkbase may use.")
+    ] = "pro",
     log: Annotated[Path | None, typer.Option(help="Append each request's time and number before answering.")] = None,
 ) -> None:
     """Serve the practice register; use it with source.practice.base_url."""
-    from kvk_enrich.practice import faults, serve
-    from kvk_enrich.practice.settings import Practice
+    from kvk_enrich.practice import faults, serve, vies_faults
+    from kvk_enrich.practice.settings import Kvkbase, Practice, Vies
 
-    try:
-        scripted = tuple(faults.parse(text) for text in fault or [])
-    except ValueError as error:
-        raise ConfigError(f"--fault: {error}") from None
     settings = Practice(
-        latency_seconds=latency, requests_per_second=per_second, calls_per_month=per_month, faults=scripted, log=log
+        latency_seconds=latency,
+        requests_per_second=per_second,
+        calls_per_month=per_month,
+        faults=_scripted("--fault", faults.parse, fault),
+        log=log,
+        kvkbase=Kvkbase(tier=kvkbase_tier, faults=_scripted("--kvkbase-fault", faults.parse, kvkbase_fault)),
+        vies=Vies(faults=_scripted("--vies-fault", vies_faults.parse, vies_fault)),
     )
     try:
         serve.serve(settings, host=host, port=port, on_ready=_say_where)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"the practice register cannot be served at {host}:{port}: {error}") from None
+
+
+def _scripted(flag: str, parse: Callable[[str], T], texts: list[str] | None) -> tuple[T, ...]:
+    try:
+        return tuple(parse(text) for text in texts or ())
+    except ValueError as error:
+        raise ConfigError(f"{flag}: {error}") from None
 
 
 def _say_where(urls: Mapping[str, str]) -> None:
