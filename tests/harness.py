@@ -8,15 +8,18 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+from urllib.parse import urljoin
 
 import polars as pl
 
+from kvk_enrich.practice import population, vat_numbers
+from kvk_enrich.practice.company import Company
 from kvk_enrich.practice.population import numbers
 
 COMMAND = [sys.executable, "-m", "kvk_enrich"]
@@ -28,6 +31,13 @@ class Arrival(NamedTuple):
 
     at_ns: int
     number: str
+    path: str = ""
+    key: str = ""
+
+    @property
+    def service(self) -> str:
+        """Who was asked."""
+        return next((name for name in ("kvkbase", "vies") if self.path.startswith(f"/{name}/")), "kvk")
 
 
 @dataclass(frozen=True)
@@ -41,11 +51,42 @@ class Server:
     def arrivals(self) -> list[Arrival]:
         """Return all requests so far, in order of arrival."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
-        return sorted(Arrival(int(at), number) for at, number, *_ in (line.split("\t") for line in lines))
+        return sorted(Arrival(int(at), *rest) for at, *rest in (line.split("\t") for line in lines))
 
     def counts(self) -> Counter[str]:
         """Return how often each number was asked for."""
         return Counter(arrival.number for arrival in self.arrivals())
+
+    def asked(self) -> Counter[tuple[str, str]]:
+        """Return how often each number was asked for, by what stands before it in the path: the product."""
+        return Counter((product_of(arrival), arrival.number) for arrival in self.arrivals())
+
+    def per_product(self) -> Counter[str]:
+        """Return how many requests came for each product."""
+        return Counter(product_of(arrival) for arrival in self.arrivals())
+
+    def base_url(self, service: str) -> str:
+        """Return the base URL of ``kvk``, ``kvkbase`` or ``vies``."""
+        return {"kvk": self.url, "kvkbase": urljoin(self.url, "/kvkbase/v1"), "vies": urljoin(self.url, "/vies")}[
+            service
+        ]
+
+
+_PRODUCTS: Final = {
+    "/zoeken": "zoeken",
+    "/vestigingen": "vestigingen",
+    "/basisprofielen/": "basisprofiel",
+    "/vestigingsprofielen/": "vestigingsprofiel",
+    "/naamgevingen/": "naamgeving",
+    "/vies/": "vies",
+    "/validate/vat/": "validate-vat",
+    "/kvkbase/": "kvkbase",
+}
+
+
+def product_of(arrival: Arrival) -> str:
+    """Return which product a request was for."""
+    return next(product for part, product in _PRODUCTS.items() if part in arrival.path)
 
 
 @contextmanager
@@ -111,6 +152,61 @@ def write_list(path: Path, values: Sequence[str | None]) -> Path:
     frame = pl.DataFrame({"klant": [f"klant {place}" for place in range(len(values))], "kvk": values})
     frame.write_csv(path)
     return path
+
+
+class Drawn(NamedTuple):
+    """A number of a list, and the truth about it: what the practice register says when nothing goes wrong."""
+
+    kind: str
+    number: str
+    outcome: str
+    kvk_number: str | None
+
+
+def drawn(kind: str, number: str) -> Drawn:
+    """Return *number* with the truth about it."""
+    if kind == "vat":
+        holder = vat_numbers.holder(number)
+        company = population.company_by_rsin(number[2:11]) if number.startswith("NL") and holder else None
+        return Drawn(kind, number, "found" if holder else "not_found", company.number if company else None)
+    by = {"kvk": population.company, "rsin": population.company_by_rsin, "branch": population.company_by_branch}
+    company = by[kind](number)
+    return Drawn(kind, number, "found" if company else "not_found", company.number if company else None)
+
+
+def mixed(kvk: int = 0, rsin: int = 0, branch: int = 0, legal: int = 0, sole: int = 0, abroad: int = 0) -> list[Drawn]:
+    """
+    Return numbers that exist, so many of each kind, no two of one company, in no order.
+
+    Args:
+        kvk: KVK numbers.
+        rsin: RSINs.
+        branch: Branch numbers.
+        legal: Dutch VAT numbers of legal persons.
+        sole: Dutch VAT numbers of sole traders since 2020.
+        abroad: VAT numbers of each of three other states.
+    """
+    companies = _companies()
+    taken: list[Drawn] = []
+
+    def take(many: int, kind: str, number: Callable[[Company], str | None]) -> None:
+        made = (number(company) for company in companies if company.active)
+        taken.extend(drawn(kind, one) for one in islice((one for one in made if one), many))
+
+    take(kvk, "kvk", lambda company: company.number)
+    take(rsin, "rsin", lambda company: company.rsin)
+    take(branch, "branch", lambda company: company.branches[0].number if company.branches else None)
+    take(legal, "vat", lambda company: f"NL{company.rsin}B01" if company.rsin else None)
+    others = vat_numbers.sole_trader_numbers(sole)
+    for state in ("DE", "FR", "EL") if abroad else ():
+        others += vat_numbers.numbers(state, abroad)
+    taken += [drawn("vat", number) for number in others]
+    return sorted(taken, key=lambda one: one.number[::-1])
+
+
+def _companies() -> Iterator[Company]:
+    """Yield companies of the practice register, each once."""
+    return (company for company in map(population.company, numbers()) if company is not None)
 
 
 def record_of(output: Path) -> dict[str, Any]:
