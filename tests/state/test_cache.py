@@ -269,9 +269,11 @@ def test_what_a_not_valid_number_was_told_is_kept(opened: Desk):
 
 @pytest.mark.parametrize("valid", [True, False])
 def test_moments_of_an_answer_come_back_in_utc(opened: Desk, *, valid: bool):
-    """When VIES says that it checked is a moment, whatever offset it was written with."""
+    """When VIES says that it checked is a moment, whatever offset it was written with and wherever the machine is."""
     settle(opened, "vies", "vies", "vat", check("DE111111111", valid=valid, requestDate="2026-10-25T02:30:00+01:00"))
-    with cache_of(opened) as cache:
+    with open_cache(opened.home, opened.journal, TYPING, print) as cache:
+        cache._connection.execute("SET TimeZone = 'Asia/Tokyo'")
+        cache.absorb(opened.journal, TYPING, keep=MONTH)
         line = checked(cache, "DE111111111")["DE111111111"]
         assert line["vat_checked_at"] == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
         lying = cache._connection.execute("SELECT typeof(vat_checked_at), typeof(fetched_at) FROM vies").fetchall()
@@ -801,7 +803,7 @@ def test_all_products_are_read_anew_together(opened: Desk, monkeypatch: pytest.M
 
     Answers are read in portions: the newest one wins from whichever it comes.
     """
-    monkeypatch.setattr(cache_module, "_BATCH", 3)
+    monkeypatch.setattr(cache_module, "_BATCH", 4)  # the last of nine answers makes a portion of its own
     opened.answer(found("10000001", naam="Oud"), found("10000002"), not_found("10000003"))
     settle(opened, "kvk", "vestigingen", "kvk", branches("10000001", 3))
     settle(opened, "vies", "vies", "vat", check("DE111111111", valid=True, name="Vorher"))
