@@ -14,27 +14,42 @@ from kvk_enrich.config import read as settings_of
 from kvk_enrich.model import Secret
 from kvk_enrich.state.home import open_home
 from kvk_enrich.state.journal import open_journal
+from kvk_enrich.state.ledger import Period
 
 NOON_21 = datetime(2026, 11, 21, 11, 0, tzinfo=UTC)
 """Twelve o'clock in Amsterdam: 20.5 of November's 30 days have passed."""
 
 
 def take(
-    home: Path, register: str, account: str, calls: int, *, at: datetime = NOON_21, micro_eur: int = 20_000
+    home: Path,
+    register: str,
+    account: str,
+    calls: int,
+    *,
+    at: datetime = NOON_21,
+    micro_eur: int = 20_000,
+    units: int = 1,
+    period: Period = "month",
 ) -> None:
-    """Take *calls* permits on an account, and end the run."""
+    """Take permits for *calls* of so many *units* on an account, and end the run."""
     with closing(open_journal(open_home(home), HandClock(at))) as journal:
         owner = journal.account(
             register,
             account,
             Secret(f"key of {account}"),
             requests_per_second=100,
-            calls_per_month=10**6,
+            allowance=10**6,
+            period=period,
             micro_eur=micro_eur,
         )
         run = journal.begin("job", owner, ceiling=None, source="list.csv")
-        journal.lease(run, owner, calls)
+        journal.lease(run, owner, calls, units)
         journal.finish(run, "complete", b'{"schema": 1}')
+
+
+def check_vat(home: Path, calls: int, *, at: datetime = NOON_21, register: str = "vies") -> None:
+    """Make *calls* to VIES: free, and counted by the day."""
+    take(home, register, "default", calls, at=at, micro_eur=0, period="day")
 
 
 def settings(home: Path, text: str = "") -> Settings:
@@ -55,10 +70,10 @@ def test_the_ledger_says_what_an_account_used_and_has_left(tmp_path: Path):
     take(tmp_path / "home", "kvk", "crm", 1025)
     (line,) = ledger(settings(tmp_path / "home"), clock=HandClock(NOON_21))
     assert line._asdict() == {
-        "month": "2026-11",
+        "period": "2026-11",
         "register": "kvk",
         "account": "crm",
-        "calls": 1025,
+        "units": 1025,
         "limit": 300_000,
         "left": 298_975,
         "calls_eur": Decimal("20.50"),
@@ -75,7 +90,7 @@ def test_accounts_and_months_have_lines_of_their_own(tmp_path: Path):
         take(home, "kvk", account, calls)
         take(home, "kvk", account, 2 * calls, at=NOON_21 - timedelta(days=31))
     lines = ledger(settings(home), clock=HandClock(NOON_21))
-    assert [(line.month, line.account, line.calls, line.left, line.forecast_eur is None) for line in lines] == [
+    assert [(line.period, line.account, line.units, line.left, line.forecast_eur is None) for line in lines] == [
         ("2026-11", "audit", 5, 299_995, False),
         ("2026-11", "crm", 3, 299_997, False),
         ("2026-10", "audit", 10, None, True),
@@ -106,6 +121,88 @@ def test_another_address_of_a_register_has_that_register_s_limit(tmp_path: Path)
     assert line.limit == 77
 
 
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("", 5_000),
+        ("[source.kvkbase]\ntokens_per_month = 500", 500),
+        ("[source.kvkbase]\ntokens_per_month = 500\n[budget]\ncalls_per_month = 400", 400),
+    ],
+    ids=["default", "source", "lower of both"],
+)
+def test_kvkbase_is_counted_in_tokens(tmp_path: Path, text: str, limit: int):
+    """A batch of sixty enriched lookups takes three hundred tokens; what is left of the month is tokens too."""
+    take(tmp_path / "home", "kvkbase", "default", 1, units=300, micro_eur=0)
+    take(tmp_path / "home", "kvkbase", "default", 3, units=5, micro_eur=0)
+    (line,) = ledger(settings(tmp_path / "home", text), clock=HandClock(NOON_21))
+    assert (line.period, line.units, line.limit, line.left) == ("2026-11", 315, limit, limit - 315)
+
+
+def test_tokens_have_the_price_that_was_set_for_one(tmp_path: Path):
+    """Five tokens cost five times as much, and the fee is kvkbase's own."""
+    take(tmp_path / "home", "kvkbase", "default", 1, units=5, micro_eur=10_000)
+    text = '[source.kvkbase]\nmonthly_fee_eur = "49"'
+    (line,) = ledger(settings(tmp_path / "home", text), clock=HandClock(NOON_21))
+    assert (line.calls_eur, line.fee_eur, line.total_eur) == (Decimal("0.05"), Decimal(49), Decimal("49.05"))
+
+
+@pytest.mark.parametrize("register", ["vies", "practice-vies", "vies@http://127.0.0.1:8000/vies"])
+def test_vies_is_counted_by_the_day(tmp_path: Path, register: str):
+    """Today has its limit and what is left; the days before are added up to months, which have neither."""
+    home = tmp_path / "home"
+    for days, calls in ((0, 7), (1, 5), (2, 3), (20, 2), (21, 11), (52, 13)):
+        check_vat(home, calls, at=NOON_21 - timedelta(days=days), register=register)
+    lines = ledger(settings(home, "[source.vies]\ncalls_per_day = 100"), clock=HandClock(NOON_21))
+    assert [(line.period, line.units, line.limit, line.left) for line in lines] == [
+        ("2026-11-21", 7, 100, 93),
+        ("2026-11", 10, None, None),
+        ("2026-10", 11, None, None),
+        ("2026-09", 13, None, None),
+    ]
+    assert {line.register for line in lines} == {register}
+    assert {line.total_eur for line in lines} == {Decimal(0)}
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        ("2026-11-20T22:59:00+00:00", [("2026-11-21", 0, 30_000), ("2026-11", 9, None)]),
+        ("2026-11-20T23:01:00+00:00", [("2026-11-21", 9, 29_991)]),
+    ],
+    ids=["yesterday", "today"],
+)
+def test_a_day_is_one_of_amsterdam(tmp_path: Path, at: str, told: list[tuple[str, int, int | None]]):
+    """It begins at midnight there, and begins with the whole limit."""
+    check_vat(tmp_path / "home", 9, at=datetime.fromisoformat(at))
+    lines = ledger(settings(tmp_path / "home"), clock=HandClock(NOON_21))
+    assert [(line.period, line.units, line.left) for line in lines] == told
+
+
+def test_what_a_day_had_too_much_is_not_left(tmp_path: Path):
+    """A limit that was lowered during the day leaves nothing, not less."""
+    check_vat(tmp_path / "home", 9)
+    (line,) = ledger(settings(tmp_path / "home", "[source.vies]\ncalls_per_day = 5"), clock=HandClock(NOON_21))
+    assert (line.units, line.limit, line.left) == (9, 5, 0)
+
+
+def test_every_service_has_its_lines(tmp_path: Path):
+    """Days stand before the month they are of; within a period registers and accounts are in order."""
+    home = tmp_path / "home"
+    for days in (0, 1):
+        check_vat(home, 2, at=NOON_21 - timedelta(days=days))
+    take(home, "kvkbase", "default", 1, units=5, micro_eur=0)
+    for account in ("crm", "audit"):
+        take(home, "kvk", account, 3)
+    lines = ledger(settings(home), clock=HandClock(NOON_21))
+    assert [(line.period, line.register, line.account, line.units) for line in lines] == [
+        ("2026-11-21", "vies", "default", 2),
+        ("2026-11", "kvk", "audit", 3),
+        ("2026-11", "kvk", "crm", 3),
+        ("2026-11", "kvkbase", "default", 5),
+        ("2026-11", "vies", "default", 2),
+    ]
+
+
 def test_the_price_is_that_of_the_day_of_the_call(tmp_path: Path):
     """Calls made at different prices add up to what they cost then."""
     take(tmp_path / "home", "kvk", "crm", 10, micro_eur=19_000)
@@ -128,7 +225,7 @@ def test_the_forecast_counts_the_days_of_amsterdam(tmp_path: Path, now: str, for
     moment = datetime.fromisoformat(now)
     take(tmp_path / "home", "kvk", "crm", 500, at=moment)
     (line,) = ledger(settings(tmp_path / "home"), clock=HandClock(moment))
-    assert line.month == "2026-11"
+    assert line.period == "2026-11"
     assert line.forecast_eur == Decimal(forecast)
 
 
