@@ -191,13 +191,13 @@ def test_every_service_has_its_lines(tmp_path: Path):
     for days in (0, 1):
         check_vat(home, 2, at=NOON_21 - timedelta(days=days))
     take(home, "kvkbase", "default", 1, units=5, micro_eur=0)
-    for account in ("crm", "audit"):
+    for account in ("main", "crm"):
         take(home, "kvk", account, 3)
     lines = ledger(settings(home), clock=HandClock(NOON_21))
     assert [(line.period, line.register, line.account, line.units) for line in lines] == [
         ("2026-11-21", "vies", "default", 2),
-        ("2026-11", "kvk", "audit", 3),
         ("2026-11", "kvk", "crm", 3),
+        ("2026-11", "kvk", "main", 3),
         ("2026-11", "kvkbase", "default", 5),
         ("2026-11", "vies", "default", 2),
     ]
