@@ -224,6 +224,22 @@ def test_an_answer_is_worth_what_its_paid_parts_cost():
     assert routes.waiting(resolved, pl.DataFrame({"product": ["basisprofiel"], "number": ["69599084"]}), KVK) == 1
 
 
+@pytest.mark.parametrize("prices", [{}, {"basisprofiel": 20_000}])
+def test_every_number_has_its_worth_whatever_the_prices(prices: dict[str, int]):
+    """Also where nothing costs anything."""
+    listed = numbers(("kvk", COMPANY), ("kvk", "69599084"))
+    assert routes.worth(routes.resolve(listed, {}, KVK), {}, KVK, prices).to_list() == [0, 0]
+
+
+def test_a_kvk_number_that_nobody_has_is_not_given_as_one():
+    """What the register does not know stands in the list's own column and in enrich_number, not among its answers."""
+    listed = numbers(("kvk", COMPANY))
+    nobody = row(listed, known(basisprofiel=[{"number": COMPANY, "status": "not_found", "reason": "not_registered"}]))
+    unasked = row(listed, {}, gaps(("basisprofiel", COMPANY, "failed", "timeout")))
+    assert (nobody["enrich_outcome"], nobody["kvk_number"]) == ("not_found", None)
+    assert (unasked["enrich_outcome"], unasked["kvk_number"]) == ("failed", None)
+
+
 def paired(told: dict[str, pl.DataFrame], missing: pl.DataFrame | None = None) -> dict[str, Any]:
     """Return the row of a KVK number with a VAT number beside it."""
     listed = numbers(("kvk", "69599084"), ("vat", LEGAL, False))
@@ -262,3 +278,42 @@ def test_of_two_numbers_one_that_is_not_valid_is_a_flag_and_one_not_asked_a_gap(
     assert found["vat_status"] == "invalid"
     open_ = paired(known(basisprofiel=[OTHER]), gaps(("vies", LEGAL, "failed", "vies_busy")))
     assert (open_["enrich_outcome"], open_["enrich_reason"], open_["vat_status"]) == ("failed", "vies_busy", "unknown")
+
+
+def test_numbers_that_are_mostly_unknown_are_tried_as_branch_numbers():
+    """A spreadsheet made eight digits of twelve: a few free searches tell."""
+    listed = [f"{number:08}" for number in range(20)]
+    missing = [{"number": number, "status": "not_found"} for number in listed[:12]]
+    told = known(basisprofiel=[*missing, *({"number": number} for number in listed[12:])])
+    resolved = routes.resolve(numbers(*(("kvk", number) for number in listed)), told, KVK)
+    tried = routes.stripped(resolved, told, KVK)
+    assert tried.rows() == [("zoeken", "branch", f"0000{number}") for number in listed[:5]]
+    assert not routes.are_branches(tried, told)
+    found = known(zoeken=[{"number": f"0000{number}"} for number in listed[:3]])
+    assert routes.are_branches(tried, found)
+
+
+@pytest.mark.parametrize(("missing", "there"), [(9, 0), (12, 13)])
+def test_a_few_unknown_numbers_are_no_suspicion(missing, there):
+    """Nor is a list of which half is found."""
+    listed = [f"{number:08}" for number in range(missing + there)]
+    fates = [{"number": number, "status": "not_found"} for number in listed[:missing]]
+    told = known(basisprofiel=[*fates, *({"number": number} for number in listed[missing:])])
+    resolved = routes.resolve(numbers(*(("kvk", number) for number in listed)), told, KVK)
+    assert routes.stripped(resolved, told, KVK).is_empty()
+
+
+def test_a_row_never_mixes_two_companies():
+    """What the register does not tell of the first company stays empty, though the other one's is known."""
+    end = datetime(2025, 12, 31, tzinfo=UTC).date()
+    told = known(
+        vies=[VALID],
+        zoeken=[{"number": RSIN, "kvk_number": COMPANY, "kvk_rsin": RSIN}],
+        basisprofiel=[OTHER, PROFILE | {"kvk_end_date": end}],
+    )
+    found = paired(told)
+    assert found["enrich_flags"] == ["numbers_disagree"]
+    assert (found["kvk_number"], found["kvk_rsin"], found["kvk_end_date"]) == ("69599084", None, None)
+    nobody = paired(told | known(basisprofiel=[{"number": "69599084", "status": "not_found"}, PROFILE]))
+    assert (nobody["enrich_outcome"], nobody["kvk_name"], nobody["kvk_number"]) == ("not_found", None, None)
+    assert (nobody["vat_number"], nobody["vat_status"]) == (LEGAL, "valid")

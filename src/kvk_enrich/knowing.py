@@ -118,6 +118,7 @@ class Knowledge:
         self._looked_up = pl.DataFrame(schema=QUESTION)
         self._gaps = pl.DataFrame(schema=GAP)
         self._seen = 0
+        self._suspects: pl.DataFrame | None = None
         self._asked = pl.DataFrame(schema=QUESTION)
         self.since = books.journal.newest()
         self._look_around()
@@ -212,20 +213,26 @@ class Knowledge:
 
     # -- asking ---------------------------------------------------------------------------------
 
-    def rounds(self, run: str, on_plan: Callable[[Plan], None] = lambda _: None) -> Callable[[Asked], Sequence[Lane]]:
+    def rounds(self, run: str) -> Callable[[Asked], Sequence[Lane]]:
         """Return how the lanes of the next round are found, given what came of those before."""
 
         def next_lanes(asked: Asked) -> Sequence[Lane]:
             self.take_in(asked)
             plan = self.plan(asked)
-            on_plan(plan)
             self._leave_out(plan.deferred)
-            lanes = self._lanes(plan, run)
+            lanes = self._lanes(plan, run) or self._suspicion(run)
             going = [question for lane in lanes for question in lane.questions]
             self._asked = pl.concat([self._asked, pl.DataFrame(going, schema=QUESTION, orient="row")])
             return lanes
 
         return next_lanes
+
+    def _suspicion(self, run: str) -> list[Lane]:
+        """Return the lane that finds out whether the numbers are branch numbers that lost their zeros; once a run."""
+        if self._job.offline or self._suspects is not None:
+            return []
+        self._suspects = routes.stripped(self._resolved, self._known, self.wish)
+        return [self._lane(COMPANY, self._suspects, run)] if self._suspects.height else []
 
     def _lanes(self, plan: Plan, run: str) -> list[Lane]:
         lanes = []
@@ -283,6 +290,11 @@ class Knowledge:
             for question, outcome in _unanswered(asked)
         ]
         self._gaps = pl.concat([self._gaps, pl.DataFrame(lines, schema=GAP, orient="row")])
+        if self._suspects is not None and self._suspects.height and routes.are_branches(self._suspects, self._known):
+            self._books.progress.note(
+                "Most KVK numbers of this list are not found, but as branch numbers, with 0000 in front, they are:"
+                " a spreadsheet took the zeros. Take the column from the source again, or give --kind branch."
+            )
         self._asked = self._asked.clear()
         reason = asked.cause.reason if asked.cause else "stopped"
         self._leave_out(self._open().with_columns(pl.lit(reason).alias("reason")))

@@ -124,6 +124,10 @@ _RANK: Final = (
     *("basisprofiel", "enriched", "lookup", "vestigingen", "kvkbase-branches", "vestigingsprofiel", "naamgeving"),
     *("validate-vat", "vies", "zoeken"),
 )
+_FEWEST_MISSING: Final = 10
+_TRIED: Final = 5
+_STRIPPED: Final = "0000"
+
 _RESOLVING: Final = frozenset({"zoeken", "vies", "validate-vat"})
 """Products that tell whose number it is; they are asked also for numbers about which no more is wanted."""
 
@@ -258,6 +262,35 @@ def later(resolved: pl.DataFrame, known: Known, wish: Wish) -> dict[str, int]:
 
 def _numbers(known: Known, product: str) -> pl.Series:
     return known[product]["number"] if product in known else pl.Series([], dtype=pl.String)
+
+
+def stripped(resolved: pl.DataFrame, known: Known, wish: Wish) -> pl.DataFrame:
+    """
+    Return what to ask when most KVK numbers of a list are not found: a few of them as branch numbers.
+
+    A spreadsheet makes eight digits of a branch number that begins with 0000, and they look like a KVK number.
+
+    Returns:
+        ``product, kind, number``: searches, which are free; empty where there is no suspicion.
+    """
+    if not wish.is_kvk or wish.main not in known:
+        return pl.DataFrame(schema=QUESTION)
+    given = resolved.filter(pl.col("kind") == Kind.KVK).select("number")
+    fates = given.join(known[wish.main].select("number", "status"), on="number", maintain_order="left")
+    missing = fates.filter(pl.col("status") == Status.NOT_FOUND)
+    if missing.height < _FEWEST_MISSING or missing.height * 2 < fates.height:
+        return pl.DataFrame(schema=QUESTION)
+    return missing.head(_TRIED).select(
+        product=pl.lit("zoeken"), kind=pl.lit(Kind.BRANCH.value), number=_STRIPPED + pl.col("number")
+    )
+
+
+def are_branches(asked: pl.DataFrame, known: Known) -> bool:
+    """Say whether what :func:`stripped` asked for are branches, most of them."""
+    if "zoeken" not in known:
+        return False
+    found = known["zoeken"].filter(pl.col("status") == Status.FOUND)["number"]
+    return asked["number"].is_in(found.implode()).sum() * 2 > asked.height
 
 
 # -- answers ------------------------------------------------------------------------------------
@@ -415,8 +448,6 @@ def _value(name: str, wish: Wish) -> pl.Expr:
         for product in wish.filling(name)
     ]
     match name:
-        case "kvk_number":
-            filled.append(pl.col("kvk"))
         case "vat_number":
             filled.insert(0, pl.when(pl.col("kind") == Kind.VAT).then(pl.col("number")))
         case "vat_status":
@@ -445,7 +476,7 @@ def worth(resolved: pl.DataFrame, known: Known, wish: Wish, prices: Mapping[str,
         for step in wish.steps
         if step.product in prices
     ]
-    return resolved.select(pl.sum_horizontal([pl.lit(0, pl.Int64), *parts]).alias("worth"))["worth"]
+    return resolved.with_columns(worth=pl.sum_horizontal([pl.lit(0, pl.Int64), *parts]))["worth"]
 
 
 def branches(known: Known, wish: Wish) -> pl.DataFrame | None:
@@ -467,7 +498,7 @@ def paired(pairs: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
     Put together what is known of rows with two numbers.
 
     The first number decides, but what could not be asked of the second counts too; columns come from whichever
-    knows them. That the two belong to different companies, or that the second is not found, is a flag.
+    knows them, those of a company or a VAT number from one. That the two belong to different companies, or that the second is not found, is a flag.
 
     Args:
         pairs: ``enrich_kind, enrich_number, enrich_other_kind, enrich_other_number``, distinct.
@@ -490,8 +521,21 @@ def paired(pairs: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
         *second,
         *(pl.when(gap).then(pl.col(f"{name}_2")).otherwise(pl.col(name)).alias(name) for name in told),
         *_of_both(),
-        *(pl.coalesce(name, f"{name}_2") for name in rest),
+        *(_of_either(name) for name in rest),
     )
+
+
+def _of_either(name: str) -> pl.Expr:
+    """Return the column *name* of the number that knows it; never parts of two companies, or of two VAT numbers."""
+    first, other = pl.col(name), pl.col(f"{name}_2")
+    if name.startswith("vat_"):
+        only_other = pl.col("vat_number").is_null() & pl.col("vat_number_2").is_not_null()
+        return pl.when(only_other).then(other).otherwise(first).alias(name)
+    return pl.when(_disagree()).then(first).otherwise(pl.coalesce(first, other)).alias(name)
+
+
+def _disagree() -> pl.Expr:
+    return (pl.col("kvk_of") != pl.col("kvk_of_2")).fill_null(value=False)
 
 
 _OF_BOTH: Final = ("enrich_flags", "enrich_source", "enrich_fetched_at", "enrich_cached", "worth")
@@ -500,7 +544,7 @@ _OF_BOTH: Final = ("enrich_flags", "enrich_source", "enrich_fetched_at", "enrich
 def _of_both() -> list[pl.Expr]:
     both = {name: (pl.col(name), pl.col(f"{name}_2")) for name in _OF_BOTH}
     codes = {
-        "numbers_disagree": (pl.col("kvk_of") != pl.col("kvk_of_2")).fill_null(value=False),
+        "numbers_disagree": _disagree(),
         "other_not_found": pl.col("enrich_outcome_2") == Status.NOT_FOUND.value,
     }
     own = [pl.when(applies).then(pl.lit(code)) for code, applies in codes.items()]

@@ -19,7 +19,7 @@ import pytest
 from tests.harness import COMMAND, environment
 
 from kvk_enrich.clock import SystemClock
-from kvk_enrich.flow import TYPING
+from kvk_enrich.knowing import TYPING
 from kvk_enrich.model import Attempt, Found, Secret
 from kvk_enrich.practice.population import basisprofiel, numbers
 from kvk_enrich.state.cache import open_cache

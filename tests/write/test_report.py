@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from kvk_enrich import write
+from kvk_enrich.reasons import FLAGS
 from kvk_enrich.record import Budget, Calls, Input, Numbers, OutputFile, Outputs, Rate, Rows, RunRecord
 
 RECORD = RunRecord(
@@ -147,3 +148,21 @@ def test_headline_and_duration(
     write.report(msgspec.structs.replace(RECORD, **changes), stage([]), answered(), tmp_path / "out.html")
 
     assert told in Page((tmp_path / "out.html").read_text(encoding="utf-8")).text
+
+
+def test_flags_of_numbers_and_answers_are_told_with_their_rows(
+    stage: Callable[..., Path], answered: Callable[..., pl.DataFrame], tmp_path: Path
+) -> None:
+    """A wrong check digit stands in the list, a contradiction in the answer; a row may have both."""
+    staged = stage([{"number": "10000001", "flags": ["check_digit"]}, {"number": "10000001"}, {"number": "10000002"}])
+    answers = answered(
+        {"enrich_number": "10000001", "enrich_flags": ["numbers_disagree"]}, {"enrich_number": "10000002"}
+    )
+    rows = Rows(total=3, found=3, not_found=0, invalid=0, failed=0, deferred=0)
+    record = msgspec.structs.replace(
+        RECORD, rows=rows, input=Input(path="x.csv", sha256="0" * 64, rows=3, columns=("kvk nr",)), outputs=None
+    )
+    write.report(record, staged, answers, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    text = " ".join(page.text.split())
+    assert f"Worth a look rows what 2 {FLAGS['numbers_disagree']} 1 {FLAGS['check_digit']}" in text

@@ -13,10 +13,10 @@ import jinja2
 import msgspec
 import polars as pl
 
-from kvk_enrich.reasons import REASONS
+from kvk_enrich.reasons import FLAGS, REASONS
 from kvk_enrich.record import RunRecord
 from kvk_enrich.write.failed import items
-from kvk_enrich.write.settle import tally
+from kvk_enrich.write.settle import flagged, tally
 from kvk_enrich.write.written import Written, described
 
 _ITEMS_SHOWN = 20
@@ -50,6 +50,7 @@ def report(record: RunRecord, staged: Path, answers: pl.DataFrame, path: Path) -
         headline=_HEADLINES[record.state] if record.stop_reason is None else _stopped(record.stop_reason),
         outcomes=[(outcome, rows) for outcome, rows in totals.items() if outcome != "total"],
         reasons=[(rows, outcome, REASONS[reason]) for outcome, reason, rows in reasons.iter_rows()],
+        flags=[(rows, FLAGS[flag]) for flag, rows in flagged(staged, answers)],
         items=listed.head(_ITEMS_SHOWN).collect(engine="streaming").to_dicts(),
         listed=listed.select(pl.len()).collect(engine="streaming").item(),
         files=[("enriched list", outputs.enriched), ("failed items", outputs.failed)] if outputs else [],

@@ -82,6 +82,20 @@ def tally(staged: Path, answers: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def flagged(staged: Path, answers: pl.DataFrame) -> list[tuple[str, int]]:
+    """Return how many rows bear each flag, most rows first."""
+    rows = pl.scan_parquet(staged, glob=False)
+    told = answers.lazy().select(*key(answers.columns), "enrich_outcome", "enrich_reason", "enrich_flags")
+    flags = (
+        settled(rows.select(*key(rows.collect_schema()), "enrich_reason", "enrich_flags"), told)
+        .select(pl.col("enrich_flags").explode(empty_as_null=False, keep_nulls=False))
+        .group_by("enrich_flags")
+        .len()
+        .sort("len", "enrich_flags", descending=[True, False])
+    )
+    return flags.collect(engine="streaming").rows()
+
+
 def counts(staged: Path, answers: pl.DataFrame) -> Rows:
     """Return how many rows have each outcome. Raises ValueError for a row that has none."""
     by_outcome = tally(staged, answers).group_by("enrich_outcome").agg(pl.col("rows").sum())
