@@ -6,8 +6,7 @@ from typing import Final
 import anyio
 from aiolimiter import AsyncLimiter
 
-from kvk_enrich.errors import EnrichError, ExitCode
-from kvk_enrich.fetch.stop import Cause, Stop
+from kvk_enrich.fetch.stop import Stop
 from kvk_enrich.model import Call, Found, NotFound, Outcome
 
 _RAMP_SECONDS: Final = 0.02
@@ -66,13 +65,9 @@ class _Shared:
         return self._exhausted or self._stop.requested
 
     async def work(self) -> None:
-        try:
+        with self._stop.told_of_errors():
             while await self.step():
                 pass
-        except Exception as error:  # the others are to come to their end, not to wait for a register
-            code = error.exit_code if isinstance(error, EnrichError) else ExitCode.BUG
-            self._stop.request(Cause("stopped", code, str(error)))
-            raise
 
     async def step(self) -> bool:
         """Take one call and see it through; False when there is none."""

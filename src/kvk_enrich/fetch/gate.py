@@ -118,6 +118,7 @@ class Gate:
         self._unused: list[Permit] = []
         self._recent: deque[int] = deque()
         self.sent = 0
+        self.units = 0
         self.most_in_a_second = 0
 
     @asynccontextmanager
@@ -150,7 +151,7 @@ class Gate:
                 raise TurnedAway
             now = self._clock.boot_ns()
             if now - permit.slot_ns <= TOLERANCE_NS:
-                self._count(now)
+                self._count(now, units)
                 return permit
             self._unused.append(permit)
 
@@ -201,8 +202,9 @@ class Gate:
             self._is_crowded = is_crowded
             self._say("waiting for pace: other runs use the same key" if is_crowded else None)
 
-    def _count(self, now: int) -> None:
+    def _count(self, now: int, units: int) -> None:
         self.sent += 1
+        self.units += units
         self._recent.append(now)
         while self._recent[0] <= now - _SECOND_NS:
             self._recent.popleft()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from kvk_enrich.errors import ExitCode
+from kvk_enrich.errors import EnrichError, ExitCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,16 @@ class Stop:
             part.request(cause)
         if self._above is not None and self._ends_all(cause):
             self._above.request(cause)
+
+    @contextmanager
+    def told_of_errors(self) -> Iterator[None]:
+        """Ask for the end when what is within breaks: the others are to come to theirs, not to wait for a register."""
+        try:
+            yield
+        except Exception as error:
+            code = error.exit_code if isinstance(error, EnrichError) else ExitCode.BUG
+            self.request(Cause("stopped", code, str(error)))
+            raise
 
     @property
     def requested(self) -> bool:

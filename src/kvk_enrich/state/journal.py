@@ -343,10 +343,13 @@ class Journal:
                 (claims.mine if holder == run else claims.taken).append(number)
         return claims
 
-    def unclaim(self, run: str, numbers: Iterable[str]) -> None:
-        """Let go of numbers that *run* has given up on, so that another run may ask."""
+    def unclaim(self, run: str, numbers: Iterable[str], *, product: str | None = None) -> None:
+        """Let go of numbers that *run* has given up on, as *product* or (None) as any, so that another run may ask."""
         with self._transaction() as sql:
-            sql.executemany("DELETE FROM claim WHERE run = ? AND number = ?", ((run, number) for number in numbers))
+            sql.executemany(
+                "DELETE FROM claim WHERE run = ?1 AND number = ?2 AND (?3 IS NULL OR product = ?3)",
+                ((run, number, product) for number in numbers),
+            )
 
     # -- runs -----------------------------------------------------------------------------------
 
