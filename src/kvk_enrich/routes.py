@@ -498,7 +498,8 @@ def paired(pairs: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
     Put together what is known of rows with two numbers.
 
     The first number decides, but what could not be asked of the second counts too; columns come from whichever
-    knows them, those of a company or a VAT number from one. That the two belong to different companies, or that the second is not found, is a flag.
+    knows them, those of a company or a VAT number from one. That the two belong to different companies, or that
+    the second is not found, is a flag.
 
     Args:
         pairs: ``enrich_kind, enrich_number, enrich_other_kind, enrich_other_number``, distinct.
