@@ -4,12 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import polars as pl
 import pytest
 import typer
 from tests.docs import readme
 
-from kvk_enrich import columns
 from kvk_enrich.cli import app
 from kvk_enrich.errors import ExitCode
 
@@ -40,34 +38,6 @@ def test_every_block_printed_what_it_shows(reader):
     shown = readme.shown()
     printed = [_settled(command, reader.types(command)) for command, _ in shown]
     assert printed == [_settled(command, output) for command, output in shown]
-
-
-_WORDS = {
-    pl.String(): "text",
-    pl.Boolean(): "true, false",
-    pl.Int64(): "whole number",
-    pl.Date(): "date",
-    pl.Datetime("us", "UTC"): "time, UTC",
-    pl.List(pl.String()): "list of texts",
-}
-
-
-def _type(dtype: pl.DataType) -> str:
-    match dtype:
-        case pl.Enum(categories=categories):
-            return "one of " + ", ".join(categories)
-        case pl.List(inner=pl.Struct(fields=fields)):
-            return "list of " + ", ".join(field.name for field in fields)
-        case _:
-            return _WORDS[dtype]
-
-
-def test_columns_are_those_of_the_program():
-    """Name, type, meaning and source of every column, in the order of the output."""
-    assert readme.table("column") == [
-        [f"`{column.name}`", _type(column.dtype), column.meaning, column.source]
-        for column in columns.output(columns.PRODUCTS)
-    ]
 
 
 def test_exit_codes_are_those_of_the_program():
