@@ -246,7 +246,7 @@ def read_cells(cells: list[str | None]) -> list[Reading]:
     """Read texts as a column."""
     frame = pl.LazyFrame({"cell": cells}, schema={"cell": pl.String})
     read = kvk.read_column(frame, "cell").select(*READ).collect()
-    return [Reading(*row, tuple(flags or ())) for *row, flags in read.rows()]
+    return [Reading(number, reason, note, tuple(flags or ())) for number, reason, note, flags in read.rows()]
 
 
 @pytest.mark.parametrize(("cell", "number", "note"), ACCEPTED)

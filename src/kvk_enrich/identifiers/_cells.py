@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -19,6 +19,8 @@ from kvk_enrich.identifiers.unreadable import Unreadable
 
 LONGEST_CELL: Final = 200
 """Bytes of UTF-8 without outer spaces. A longer cell is a text, whatever it holds; it is refused unread."""
+
+_UNDECIDED = "undecided"
 
 READ: Final = {
     "enrich_number": pl.String(),
@@ -199,37 +201,37 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 def apart(
     frame: pl.LazyFrame,
-    doubtful: pl.Expr,
-    beside: pl.Expr,
+    cells: Mapping[str, pl.Expr],
     read: Callable[[pl.LazyFrame], pl.LazyFrame],
     returns: Mapping[str, pl.DataType],
+    *,
+    at_once: bool = False,
 ) -> pl.LazyFrame:
     """
-    Add to *frame* what *read* makes of doubtful cells.
+    Add to *frame* what *read* makes of some of its cells.
 
     Most cells of most lists are canonical, and the steps for the others are many: so those are read
     apart from the rows they stand in, and of a batch of rows each distinct one once.
 
     Args:
         frame: Any rows.
-        doubtful: The cells to read; null where there is nothing to read.
-        beside: What else the reading depends on, a String.
-        read: A frame with ``enrich_cell`` and ``enrich_beside``, to the same with *returns* added.
-        returns: Names and dtypes of the columns to add; null where *doubtful* is.
+        cells: Name -> what the reading depends on; where the first is null there is nothing to read.
+        read: A frame with the columns of *cells*, to the same with *returns* added.
+        returns: Names and dtypes of the columns to add; null where there is nothing to read.
+        at_once: Whether *frame* is a batch itself, to be read undivided.
     """
-    key = ["enrich_cell", "enrich_beside"]
-    fields = pl.Struct(returns)
+    fields, given = pl.Struct(returns), pl.col(next(iter(cells))).is_not_null()
 
     def batch(rows: pl.Series) -> pl.Series:
-        cells = rows.struct.unnest()
-        distinct = cells.filter(pl.col("enrich_cell").is_not_null()).unique()
+        all_cells = rows.struct.unnest()
+        distinct = all_cells.filter(given).unique()
         if distinct.is_empty():
             return pl.Series([None], dtype=fields).new_from_index(0, len(rows))
-        readings = read(distinct.lazy()).select(*key, pl.struct(returns.keys()).alias("reading")).collect()
-        return cells.join(readings, on=key, how="left", nulls_equal=True, maintain_order="left")["reading"]
+        readings = read(distinct.lazy()).select(*cells, pl.struct(returns.keys()).alias("reading")).collect()
+        return all_cells.join(readings, on=[*cells], how="left", nulls_equal=True, maintain_order="left")["reading"]
 
-    inputs = pl.struct(doubtful.alias("enrich_cell"), beside.alias("enrich_beside"))
-    reading = inputs.map_batches(batch, return_dtype=fields, is_elementwise=True)
+    inputs = pl.struct(*(cell.alias(name) for name, cell in cells.items()))
+    reading = inputs.map_batches(batch, return_dtype=fields, is_elementwise=not at_once)
     return frame.with_columns(enrich_reading=reading).unnest("enrich_reading")
 
 
@@ -248,14 +250,15 @@ def read_rows(
         frame: Any rows.
         column: Name of the String column to read; null reads as empty.
         plain: Whether a cell is canonical as it stands.
-        beside: As for :func:`apart`.
-        read: As for :func:`apart`; for the other cells.
+        beside: What else the reading depends on, a String.
+        read: As for :func:`apart`; for the other cells, with ``enrich_cell`` and ``enrich_beside``.
         passes: Whether the check digit of a plain cell is right; None where there is none.
     """
     cell = pl.col(column)
+    cells = {"enrich_cell": pl.when(~plain).then(cell), "enrich_beside": beside}
     wrong = pl.lit(value=False) if passes is None else ~passes
     return (
-        apart(frame.with_columns(enrich_plain=plain), pl.when(~plain).then(cell), beside, read, READ)
+        apart(frame.with_columns(enrich_plain=plain), cells, read, READ)
         .with_columns(
             pl.when("enrich_plain").then(cell).otherwise("enrich_number").alias("enrich_number"),
             pl.when(cell.is_null()).then(pl.lit("empty")).otherwise("enrich_reason").alias("enrich_reason"),
@@ -304,29 +307,48 @@ class Steps:
             clean=self["latin"].str.strip_chars(_WRAPPING),
         )
 
-    def reason(self, rules: Sequence[Rule]) -> pl.Expr:
-        """Return the reason of the first of *rules* that applies; null for a number."""
-        first = pl.lit("not_a_number")
-        for rule in reversed(rules):
-            applies = self[rule.step].str.contains(f"(?i:{rule.pattern})" if rule.anywhere else entire(rule.pattern))
-            first = pl.when(applies).then(pl.lit(rule.reason, pl.String)).otherwise(first)
-        return pl.when(self["clean"].fill_null("") == "").then(pl.lit("empty")).otherwise(first)
+    def judge(self, rules: Sequence[Rule]) -> None:
+        """Add the step reason: that of the first of *rules* that applies; null for a number."""
+        numbers = 1 + [rule.reason for rule in rules].index(None)
+        empty = self["clean"].fill_null("") == ""
+        self.add(early=pl.when(empty).then(pl.lit("empty")).otherwise(_first(rules[:numbers], self, _UNDECIDED)))
+        # Few cells are neither number nor stand-in: the many rules for those wait until there is one.
+        undecided = self["early"] == _UNDECIDED
+        later = {step: pl.when(undecided).then(self[step]) for step in ("clean", "bare", "tight", "number")}
+        late = self.name("late")
+        judge = partial(_judged, rules=rules[numbers:], name=late)
+        self.frame = apart(self.frame, later, judge, {late: pl.String()}, at_once=True)
+        self._names.append(late)
+        self.add(reason=pl.when(undecided).then(self["late"]).otherwise(self["early"]))
 
-    def finish(self, number: pl.Expr, reason: pl.Expr, note: pl.Expr, flags: Mapping[str, pl.Expr]) -> pl.LazyFrame:
+    def finish(self, reason: pl.Expr, note: pl.Expr, flags: Mapping[str, pl.Expr]) -> pl.LazyFrame:
         """
         Return the frame with the columns of :data:`READ` in place of the steps.
 
-        Note and flags are kept where *reason* is null.
+        Number, note and flags are kept where *reason* is null.
         """
-        self.add(reason=reason, note=note)
-        good = self["reason"].is_null()
+        self.add(refused=reason, note=note)
+        good = self["refused"].is_null()
         self.add(flags=told_column((code, good & applies) for code, applies in flags.items()))
         return self.frame.with_columns(
-            pl.when(good).then(number).alias("enrich_number"),
-            self["reason"].alias("enrich_reason"),
+            pl.when(good).then(self["number"]).alias("enrich_number"),
+            self["refused"].alias("enrich_reason"),
             pl.when(good & (self["note"] != "")).then(self["note"]).alias("enrich_note"),
             pl.when(self["flags"] != "").then(self["flags"]).str.split("; ").alias("enrich_flags"),
         ).drop(self._names)
+
+
+def _judged(frame: pl.LazyFrame, rules: Sequence[Rule], name: str) -> pl.LazyFrame:
+    steps = {step: pl.col(step) for step in ("clean", "bare", "tight", "number")}
+    return frame.with_columns(_first(rules, steps, "not_a_number").alias(name))
+
+
+def _first(rules: Sequence[Rule], steps: "Mapping[str, pl.Expr] | Steps", otherwise: str) -> pl.Expr:
+    first = pl.lit(otherwise)
+    for rule in reversed(rules):
+        applies = steps[rule.step].str.contains(f"(?i:{rule.pattern})" if rule.anywhere else entire(rule.pattern))
+        first = pl.when(applies).then(pl.lit(rule.reason, pl.String)).otherwise(first)
+    return first
 
 
 def told_column(notes: Iterable[tuple[str | pl.Expr, pl.Expr]]) -> pl.Expr:

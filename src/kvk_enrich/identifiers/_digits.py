@@ -23,7 +23,6 @@ from kvk_enrich.identifiers._cells import (
     Rule,
     Steps,
     compiled,
-    entire,
     form_note,
     opened,
     read_rows,
@@ -50,6 +49,7 @@ class Digits:
         label: Pattern of what may stand before or after the number.
         forms: Ways to write it.
         rules: In their order; the steps are clean, bare, whole, tight and number.
+        front: What every number begins with that needs no second look.
         sub_dossier: Whether four zeros behind a number of 8 are dropped.
         check: Whether the check digit of a number is right, for a text and for a column.
         separators: Pattern of what may stand between digits.
@@ -61,6 +61,7 @@ class Digits:
     label: str
     forms: tuple[Form, ...]
     rules: tuple[Rule, ...]
+    front: str = ""
     sub_dossier: bool = False
     check: tuple[Callable[[str], bool], Callable[[pl.Expr], pl.Expr]] | None = None
     separators: str = SEPARATORS
@@ -105,7 +106,9 @@ class Digits:
 
     def plain(self, cell: pl.Expr) -> pl.Expr:
         """Return whether cells hold numbers as they stand."""
-        return cell.str.contains(f"^[0-9]{{{self.length}}}$") & ~cell.is_in(self._same_digits())
+        rest = self.length - len(self.front)
+        stand_ins = [self.front + digit * rest for digit in "0123456789"]
+        return cell.str.contains(f"^{self.front}[0-9]{{{rest}}}$") & ~cell.is_in(stand_ins)
 
     def read_cells(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Do the same step by step, for any ``enrich_cell``."""
@@ -152,15 +155,12 @@ class Digits:
             (PADDED, steps["padded"] & (length == self.length - 1)),
             (PADDED_MORE, steps["padded"] & (length < self.length - 1)),
         )
-        number, reason = steps["number"], steps.reason(self.rules)
+        steps.judge(self.rules)
         flags = {GUESS: steps["guess"] | alike}
         if self.check is not None:
-            readable = pl.when(number.str.contains(entire(f"[0-9]{{{self.length}}}"))).then(number)
+            readable = pl.when(steps["reason"].is_null()).then(steps["number"])
             flags = {CHECK_DIGIT: ~self.check[1](readable), **flags}
-        return steps.finish(number, reason, told_column(notes), flags)
-
-    def _same_digits(self) -> list[str]:
-        return [digit * self.length for digit in "0123456789"]
+        return steps.finish(steps["reason"], told_column(notes), flags)
 
 
 def same_digits(length: int) -> str:

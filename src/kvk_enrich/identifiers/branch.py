@@ -49,6 +49,7 @@ _NUMBER: Final = Digits(
     kind="branch",
     length=12,
     padded=(8,),
+    front="0000",
     label=rf"{labels(BRANCH_WORD)}|^(?:nl|nr|nummer|number|num)[^0-9a-z]*",
     forms=(EXPONENT, DECIMALS, THOUSANDS),
     separators=SEPARATORS_AND_SLASHES,

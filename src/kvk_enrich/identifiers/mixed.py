@@ -20,10 +20,11 @@ from kvk_enrich.identifiers._cells import CHECK_DIGIT, LABELLED, READ, Reading, 
 from kvk_enrich.identifiers.countries import code_column, code_of
 from kvk_enrich.model import Kind
 
-_PERHAPS_VAT: Final = ("looks_like_vat", "looks_like_rsin", "not_a_number")
+_NO_NUMBER: Final = ("not_a_number", "wrong_length")
+_PERHAPS_VAT: Final = ("looks_like_vat", "looks_like_rsin", *_NO_NUMBER)
 _ABROAD: Final = ("vat_gb", "vat_not_in_vies")
 _MORE_EXACT: Final = ("wrong_format", "two_numbers", "placeholder")
-"""What the reader of VAT numbers knows better than that of KVK numbers, who says: not a number."""
+"""What the reader of VAT numbers knows better than that of KVK numbers, where neither sees a number."""
 
 
 def read(text: str, country: str | None = None) -> tuple[Kind | None, Reading]:
@@ -44,7 +45,7 @@ def read(text: str, country: str | None = None) -> tuple[Kind | None, Reading]:
 
 
 def _says_more(as_kvk: str | None, as_vat: str | None) -> bool:
-    exact = as_kvk == "not_a_number" and as_vat in _MORE_EXACT
+    exact = as_kvk in _NO_NUMBER and as_vat in _MORE_EXACT
     return as_kvk == "looks_like_vat" or as_vat in _ABROAD or exact
 
 
@@ -72,9 +73,10 @@ def read_column(frame: pl.LazyFrame, column: str, *, country: str | None = None)
     plain_kvk, plain_vat = pl.col("enrich_plain_kvk"), pl.col("enrich_plain_vat")
     wrong = ~vat.passes_column(pl.when(plain_vat).then(cell))
     kind = pl.when(plain_kvk).then(pl.lit(Kind.KVK.value)).when(plain_vat).then(pl.lit(Kind.VAT.value))
+    cells = {"enrich_cell": pl.when(~(plain_kvk | plain_vat)).then(cell), "enrich_beside": home}
     returns = READ | {"enrich_kind": pl.String()}
     return (
-        apart(frame, pl.when(~(plain_kvk | plain_vat)).then(cell), home, _read_cells, returns)
+        apart(frame, cells, _read_cells, returns)
         .with_columns(
             pl.when(plain_kvk | plain_vat).then(cell).otherwise("enrich_number").alias("enrich_number"),
             pl.when(cell.is_null()).then(pl.lit("empty")).otherwise("enrich_reason").alias("enrich_reason"),
@@ -90,15 +92,16 @@ def _read_cells(frame: pl.LazyFrame) -> pl.LazyFrame:
     own = frame.collect_schema().names()
     reason = _part(Kind.KVK, "enrich_reason")
     foreign = (pl.col("enrich_beside") != "NL").fill_null(value=False)
+    frame = frame.with_columns(enrich_dutch_vat=_is_dutch_vat(pl.col("enrich_cell")))
     wanted = {
-        Kind.KVK: pl.lit(value=True),
-        Kind.VAT: reason.is_in(_PERHAPS_VAT) | foreign,
+        Kind.KVK: ~pl.col("enrich_dutch_vat"),
+        Kind.VAT: pl.col("enrich_dutch_vat") | reason.is_in(_PERHAPS_VAT) | foreign,
         Kind.RSIN: reason == "looks_like_rsin",
         Kind.BRANCH: reason == "looks_like_branch_number",
     }
     for kind, where in wanted.items():
-        cell = pl.when(where).then("enrich_cell")
-        frame = apart(frame, cell, pl.col("enrich_beside"), _READERS[kind], READ)
+        cells = {"enrich_cell": pl.when(where).then("enrich_cell"), "enrich_beside": pl.col("enrich_beside")}
+        frame = apart(frame, cells, _READERS[kind], READ, at_once=True)
         frame = frame.rename({part: f"enrich_{kind}_{part}" for part in READ})
     return frame.with_columns(enrich_kind=_chosen()).select(
         *own,
@@ -115,6 +118,12 @@ _READERS: Final = {
 }
 
 
+def _is_dutch_vat(cell: pl.Expr) -> pl.Expr:
+    """Return whether cells are so clearly Dutch VAT numbers that no other reading can win: a short cut, no rule."""
+    characters = cell.str.replace_all("[^0-9A-Za-z]", "")
+    return characters.str.contains(r"^(?i:(?:btw|vat)?(?:id|nr|nummer)?(?:nl)?[0-9]{9}b[0-9]{2})$")
+
+
 def _part(kind: Kind, part: str) -> pl.Expr:
     return pl.col(f"enrich_{kind}_{part}")
 
@@ -127,9 +136,10 @@ def _chosen() -> pl.Expr:
     says_more = (
         (reason == "looks_like_vat")
         | vat_reason.is_in(_ABROAD)
-        | ((reason == "not_a_number") & vat_reason.is_in(_MORE_EXACT))
+        | (reason.is_in(_NO_NUMBER) & vat_reason.is_in(_MORE_EXACT))
     )
     kinds = (
+        (Kind.VAT, pl.col("enrich_dutch_vat")),
         (Kind.VAT, as_vat.is_not_null() & ~(number.is_not_null() & labelled)),
         (Kind.VAT, number.is_null() & says_more),
         (Kind.RSIN, reason == "looks_like_rsin"),

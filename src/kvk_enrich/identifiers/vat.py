@@ -1,7 +1,7 @@
 """
 VAT numbers of the EU's states and of Northern Ireland (XI), as VIES knows them: prefix and number.
 
-``NL857587973B01``, ``BE0123456749``, ``EL094259216`` (Greece: EL, not GR). Where the prefix is
+``NL857587973B01``, ``BE0123456749``, ``EL123456783`` (Greece: EL, not GR). Where the prefix is
 missing, it is added for Dutch numbers, whose form is like no other, and where the country is
 given. A British number is none of the EU's since 2021; Swiss, Norwegian and one-stop-shop numbers
 are not in VIES either.
@@ -307,12 +307,12 @@ def _judged(steps: Steps) -> pl.LazyFrame:
         (PADDED, added == 1),
         (PADDED_MORE, added > 1),
     )
-    steps.add(judged=steps.reason(_RULES))
-    steps.add(right=passes_column(pl.when(steps["judged"].is_null()).then(steps["number"])))
+    steps.judge(_RULES)
+    steps.add(right=passes_column(pl.when(steps["reason"].is_null()).then(steps["number"]), at_once=True))
     unconfirmed = ~steps["right"] & (added > 0) & steps["number"].str.starts_with("NL")
-    reason = pl.when(unconfirmed).then(pl.lit("wrong_format")).otherwise(steps["judged"])
+    reason = pl.when(unconfirmed).then(pl.lit("wrong_format")).otherwise(steps["reason"])
     flags = {CHECK_DIGIT: ~steps["right"], GUESS: guessed | alike}
-    return steps.finish(steps["number"], reason, told_column(notes), flags)
+    return steps.finish(reason, told_column(notes), flags)
 
 
 def _column_fits(pattern: str, column: pl.Expr) -> pl.Expr:
@@ -348,9 +348,9 @@ def passes(number: str) -> bool:
     return bool(stdnum_vat.is_valid(number))
 
 
-def passes_column(number: pl.Expr) -> pl.Expr:
-    """Return :func:`passes` for a column; null where that is null."""
-    return number.map_batches(_passes, return_dtype=pl.Boolean, is_elementwise=True)
+def passes_column(number: pl.Expr, *, at_once: bool = False) -> pl.Expr:
+    """Return :func:`passes` for a column, undivided where it is read *at_once*; null where that is null."""
+    return number.map_batches(_passes, return_dtype=pl.Boolean, is_elementwise=not at_once)
 
 
 def _passes(numbers: pl.Series) -> pl.Series:
