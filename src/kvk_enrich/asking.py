@@ -83,6 +83,7 @@ class Asked:
     deferred: list[tuple[Question, Deferred]] = field(default_factory=list)
     paid: int = 0
     free: int = 0
+    spent_micro: int = 0
     retries: int = 0
     most_in_a_second: int = 0
     seconds: float = 0.0
@@ -97,6 +98,7 @@ class Asked:
         """Add the figures of a lane that has come to its end."""
         if lane.desk.account.micro_eur:
             self.paid += gate.sent
+            self.spent_micro += gate.units * lane.desk.account.micro_eur
         else:
             self.free += gate.sent
         self.retries += budget.spent
@@ -194,6 +196,10 @@ class Lane:
         """Return what *call* takes of the allowance."""
         return self.units.get(call.product, 1) * len(call.numbers)
 
+    def part_of(self, call: Call) -> str | None:
+        """Return which part of the service *call* is about: at VIES the member state."""
+        return call.numbers[0][:2] if self.per_state else None
+
     def ends_all(self, cause: Cause) -> bool:
         """Say whether the end of this lane is the end of the run: a ceiling or a side service's outage is not."""
         return cause.exit_code not in (
@@ -263,7 +269,13 @@ async def _ask(lane: Lane, asked: Asked, above: Stop, since: int, patience: Pati
         budget = RetryBudget(lambda: gate.sent)
         recorder = Recorder(desk.commit)
         attempt = paced(
-            lane.register.fetch, gate, breaker, recorder.record, deadline=lane.deadline, units=lane.units_of
+            lane.register.fetch,
+            gate,
+            breaker,
+            recorder.record,
+            deadline=lane.deadline,
+            units=lane.units_of,
+            part=lane.part_of,
         )
         ask = _freeing(settled(retrying(attempt, budget, stop, backoff), stop), desk)
         if isinstance(feed, StateFeed):

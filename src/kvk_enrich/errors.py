@@ -127,9 +127,14 @@ class Blocked(RegisterError):
 
 
 class AllowanceSpent(RegisterError):
-    """The register says that the allowance of this key is used up."""
+    """The register says that the allowance of this key is used up, or that but *left* units are: fewer than asked."""
 
     exit_code = ExitCode.CEILING
+
+    def __init__(self, reason: str, detail: str = "", *, left: int = 0) -> None:
+        """Keep what is left beside reason and detail."""
+        super().__init__(reason, detail)
+        self.left = left
 
 
 class AccessRefused(RegisterError):

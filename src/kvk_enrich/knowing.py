@@ -198,7 +198,7 @@ class Knowledge:
         return Allowance(
             left,
             None if job.max_calls is None else max(0, job.max_calls - asked.paid),
-            None if job.max_micro_eur is None else max(0, job.max_micro_eur - asked.paid * self.price),
+            None if job.max_micro_eur is None else max(0, job.max_micro_eur - asked.spent_micro),
         )
 
     @property

@@ -303,11 +303,12 @@ def test_an_allowance_that_the_register_calls_spent_defers_and_stops():
     """It is no failure of the number; the attempt is recorded, not made again, and the end is that of a ceiling."""
 
     async def main(clock):
-        asking = Asking(clock, raising(AllowanceSpent("month_ceiling", "429 QUOTA_EXCEEDED")))
+        asking = Asking(clock, raising(AllowanceSpent("month_ceiling", "429 QUOTA_EXCEEDED", left=7)))
         outcomes = await asking.ask(call("00000001", "00000002"))
         assert outcomes == (Deferred("00000001", "month_ceiling"), Deferred("00000002", "month_ceiling"))
         assert asking.it.cause == Cause("month_ceiling", ExitCode.CEILING, REASONS["month_ceiling"].sentence)
-        assert [(done.reply, done.attempt.code) for done in asking.done] == [(None, "month_ceiling")]
+        (done,) = asking.done
+        assert (done.reply, done.attempt.code) == (Reply((), 429, left=7), "month_ceiling")
         assert await asking.ask(call("00000003")) == (Deferred("00000003", "month_ceiling"),)
         assert asking.it.gate.sent == 1
         await asking.balanced()

@@ -9,6 +9,7 @@ else happens.
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 import anyio
@@ -52,11 +53,12 @@ def paced(
     *,
     deadline: float,
     units: Callable[[Call], int] = lambda _: 1,
+    part: Callable[[Call], str | None] = lambda _: None,
 ) -> Ask:
     """
     Return an ask that sends when breaker and gate allow, within *deadline* seconds, and records.
 
-    A call takes *units* of the allowance.
+    A call takes *units* of the allowance; *part* names the part of the service that it is about.
 
     The deadline counts from sending to the last byte of the body: a dripping answer never trips
     a read timeout. A call turned away at the gate was not sent; it lines up again.
@@ -67,12 +69,12 @@ def paced(
             trial = await breaker.admit()
             async with gate.place(units(call)) as place:
                 try:
-                    reply = await _within(deadline, fetch, call, place)
+                    reply = await _within(deadline, fetch, call, place, part(call))
                 except TurnedAway:
                     breaker.turned_away(trial=trial)
                     continue
                 except RegisterError as error:
-                    await _recorded(record, call, place, None, error.reason)
+                    await _recorded(record, call, place, _said_of_allowance(error), error.reason)
                     breaker.failed(error, trial=trial)
                     raise
                 await _recorded(record, call, place, reply, None)
@@ -82,7 +84,7 @@ def paced(
     return ask
 
 
-async def _within(deadline: float, fetch: Fetch, call: Call, place: Place) -> Reply:
+async def _within(deadline: float, fetch: Fetch, call: Call, place: Place, part: str | None) -> Reply:
     with anyio.CancelScope() as scope:
 
         async def at_send() -> None:
@@ -90,7 +92,12 @@ async def _within(deadline: float, fetch: Fetch, call: Call, place: Place) -> Re
             scope.deadline = anyio.current_time() + deadline
 
         return await fetch(call, at_send)
-    raise Transient("timeout", f"no complete answer within {deadline:g} s")
+    raise Transient("timeout", f"no complete answer within {deadline:g} s", part=part)
+
+
+def _said_of_allowance(error: RegisterError) -> Reply | None:
+    """Return what a refusal for want of units tells: how many are left."""
+    return Reply((), HTTPStatus.TOO_MANY_REQUESTS, error.left) if isinstance(error, AllowanceSpent) else None
 
 
 async def _recorded(

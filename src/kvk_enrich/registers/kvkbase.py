@@ -334,7 +334,8 @@ def _refusal(response: httpx2.Response, body: bytes) -> RegisterError:
     status, code = response.status_code, error_code(body)
     said = f"{status} {code or ''}".strip()
     if code in _SPENT:
-        return AllowanceSpent("month_ceiling", f"{said}, tokens left: {_left(response)}")
+        left = _left(response) or 0
+        return AllowanceSpent("month_ceiling", f"{said}, tokens left: {left}", left=left)
     if status in _REFUSED or code == "UNAUTHORIZED":
         return AccessRefused("access_refused", f"it answered {said}: key unknown, or not for this product")
     if status == HTTPStatus.TOO_MANY_REQUESTS or code in _TOO_FAST:
