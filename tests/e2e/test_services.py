@@ -4,10 +4,15 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import polars as pl
 import pytest
-from tests.harness import Drawn, Server, command, environment, mixed, record_of, serving
+from tests.harness import Drawn, Server, command, drawn, environment, mixed, serving
+
+from kvk_enrich.practice import population, vat_numbers
+from kvk_enrich.practice.settings import KVKBASE_TIERS
 
 PACE = {
     "KVK_ENRICH_SOURCE_PRACTICE_REQUESTS_PER_SECOND": "400",
@@ -16,6 +21,7 @@ PACE = {
     "KVK_ENRICH_SOURCE_VIES_WORKERS": "8",
     "KVK_ENRICH_SOURCE_VIES_RETRY_WINDOWS": "0.2;0.2;0.2",
 }
+KVKBASE_KEY = "practice-tokens"
 FAST = ("--latency", "0", "--per-second", "400")
 
 
@@ -26,12 +32,12 @@ def written(folder: Path, values: Sequence[str | None]) -> Path:
     return path
 
 
-def enriched(out: Path) -> list[dict]:
+def enriched(out: Path) -> list[dict[str, Any]]:
     """Return the rows of *out*."""
     return pl.read_parquet(out).to_dicts()
 
 
-def right(drawn: Sequence[Drawn], rows: Sequence[dict]) -> list[tuple]:
+def wrong(drawn: Sequence[Drawn], rows: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """Return what is wrong of *rows*: those that do not say the truth of *drawn*."""
     return [
         (*one, row["enrich_outcome"], row["enrich_reason"], row["kvk_number"])
@@ -43,11 +49,11 @@ def right(drawn: Sequence[Drawn], rows: Sequence[dict]) -> list[tuple]:
 # -- plan and run -------------------------------------------------------------------------------
 
 
-def check_planned(folder: Path, drawn: Sequence[Drawn]) -> dict:
+def check_planned(folder: Path, drawn: Sequence[Drawn]) -> dict[str, Any]:
     """Plan, run, and run again; the server's log says whether it was as planned. Return the forecast."""
     listed, out = written(folder, [one.number for one in drawn]), folder / "out.parquet"
     with serving(folder, *FAST) as server:
-        arguments = [listed, "--source", "practice", "--home", folder / "home", "--json"]
+        arguments: list[str | Path] = [listed, "--source", "practice", "--home", folder / "home", "--json"]
         env = environment(server, **PACE)
         planned = json.loads(command("plan", *arguments, env=env).stdout)
         assert server.arrivals() == []
@@ -64,11 +70,12 @@ def check_planned(folder: Path, drawn: Sequence[Drawn]) -> dict:
     assert (record["calls"]["paid"], record["calls"]["free"]) == (paid, counts.total())
     assert forecast["cost_eur"] == record["cost_eur"] == f"{paid * 0.02:.2f}"
     assert forecast["left_after"] == record["budget"]["left"]
-    assert right(drawn, enriched(out)) == []
+    assert wrong(drawn, enriched(out)) == []
     assert json.loads(again.stdout)["calls"]["sent"] == 0
     times = ["enrich_fetched_at", "enrich_cached"]
     assert pl.read_parquet(out).drop(times).equals(pl.read_parquet(folder / "again.parquet").drop(times))
-    return forecast | {"asked": dict(counts), "seconds": record["seconds"]}
+    result: dict[str, Any] = forecast | {"asked": dict(counts), "seconds": record["seconds"]}
+    return result
 
 
 def test_a_mixed_list_costs_what_was_planned(tmp_path: Path):
@@ -82,4 +89,121 @@ def test_5000_mixed_numbers_cost_what_was_planned(tmp_path: Path):
     """The same at full size."""
     drawn = mixed(kvk=2_000, rsin=800, branch=700, legal=1_000, sole=200, abroad=100)
     assert len(drawn) == 5_000
-    print("5,000 mixed numbers:", check_planned(tmp_path, drawn))
+    print("5,000 mixed numbers:", check_planned(tmp_path, drawn))  # noqa: T201 - figures to quote
+
+
+# -- faults -------------------------------------------------------------------------------------
+
+KVK_FAULTS = (
+    "status=503 share=0.05 times=1",
+    "reset share=0.05 times=1",
+    "cut=20 share=0.05 times=1",
+    "body=html share=0.05 times=1",
+    "delay=5 share=0.05 times=1",
+    "other-number share=0.05 times=1",
+    "status=429 retry-after=1 nth=40",
+)
+VIES_FAULTS = (
+    # one state that lies while it fails, one that is away, and a few in a hundred of all else that passes
+    "state=FR code=TIMEOUT nth=1..2",
+    "state=FR false-invalid times=1",
+    "state=DE code=MS_UNAVAILABLE nth=1..20",
+    "code=MS_UNAVAILABLE share=0.05 times=1",
+    "code=MS_MAX_CONCURRENT_REQ share=0.05 times=1",
+    "status=503 share=0.05 times=1",
+    "reset share=0.05 times=1",
+    "cut=30 share=0.05 times=1",
+    "body=html share=0.05 times=1",
+    "delay=5 share=0.05 times=1",
+)
+KVKBASE_FAULTS = (
+    "code=UPSTREAM_ERROR share=0.05 times=1",
+    "status=429 retry-after=1 every=20",
+    "status=503 every=21",
+    "reset every=22",
+    "cut=60 every=23",
+    "body=html every=24",
+    "delay=5 every=25",
+)
+
+
+def faulty(*groups: tuple[str, Sequence[str]]) -> list[str]:
+    """Return the flags that script the faults of *groups*."""
+    return [part for flag, faults in groups for fault in faults for part in (flag, fault)]
+
+
+def unknown(many: int) -> list[Drawn]:
+    """Return numbers of each kind that nobody has."""
+    states = ("NL", "DE", "FR", "EL", "BE")
+    vats = [number for state in states for number in vat_numbers.numbers(state, many, valid=False)]
+    kvk = [number for number in map(str, range(17_000_000, 18_000_000)) if not population.exists(number)]
+    return [drawn("vat", number) for number in vats] + [drawn("kvk", number) for number in kvk[:many]]
+
+
+def runs_until_complete(folder: Path, listed: Sequence[Drawn], *flags: str, env: dict[str, str]) -> list[Counter[str]]:
+    """Run the same command until every row has its final answer; no row ever says what is not so."""
+    path, out = written(folder, [one.number for one in listed]), folder / "out.parquet"
+    told: list[Counter[str]] = []
+    for _ in range(5):
+        done = command("run", path, *flags, "--home", folder / "home", "-o", out, env=env)
+        assert done.returncode in {0, 3}, done.stderr
+        rows = enriched(out)
+        told.append(Counter(row["enrich_outcome"] for row in rows))
+        assert [line for line in wrong(listed, rows) if line[-3] != "failed"] == []
+        if done.returncode == 0:
+            break
+    return told
+
+
+def ledger(folder: Path) -> Counter[str]:
+    """Return the units used per register, as ``budget`` tells them."""
+    told = json.loads(command("budget", "--json", "--home", folder / "home").stdout)
+    return Counter({line["register"].split("@")[0]: line["units"] for line in told})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_kvk_and_vies_with_faults(tmp_path: Path):
+    """Whatever fails, every row gets its right outcome in a few runs, and the ledger is the server's count."""
+    listed = mixed(kvk=100, rsin=40, branch=40, legal=60, sole=20, abroad=30) + unknown(8)
+    env = PACE | {"KVK_ENRICH_SOURCE_PRACTICE_TIMEOUT_SECONDS": "3", "KVK_ENRICH_SOURCE_VIES_TIMEOUT_SECONDS": "3"}
+    with serving(tmp_path, *FAST, *faulty(("--fault", KVK_FAULTS), ("--vies-fault", VIES_FAULTS))) as server:
+        told = runs_until_complete(tmp_path, listed, "--source", "practice", env=environment(server, **env))
+        services = Counter(arrival.service for arrival in server.arrivals())
+    assert told[-1]["failed"] == 0
+    assert ledger(tmp_path) == {"practice": services["kvk"], "practice-vies": services["vies"]}
+    print(f"{len(listed)} rows, KVK and VIES:", [dict(counts) for counts in told], dict(services))  # noqa: T201 - figures to quote
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_kvkbase_and_vies_with_faults(tmp_path: Path):
+    """The same with kvkbase; the ledger has the tokens that the server has charged."""
+    listed = mixed(kvk=80, sole=20, abroad=30) + unknown(8)
+    listed = [one if one.kind == "kvk" else one._replace(kvk_number=None) for one in listed]
+    with serving(
+        tmp_path, *FAST, *faulty(("--kvkbase-fault", KVKBASE_FAULTS), ("--vies-fault", VIES_FAULTS))
+    ) as server:
+        env = PACE | {
+            "KVKBASE_API_KEY": KVKBASE_KEY,
+            "KVK_ENRICH_SOURCE_KVKBASE_BASE_URL": server.base_url("kvkbase"),
+            "KVK_ENRICH_SOURCE_KVKBASE_TIMEOUT_SECONDS": "3",
+            "KVK_ENRICH_SOURCE_VIES_BASE_URL": server.base_url("vies"),
+            "KVK_ENRICH_SOURCE_VIES_TIMEOUT_SECONDS": "3",
+        }
+        flags = ["--source", "kvkbase", "--products", "basisprofiel,vestigingen,vat"]
+        told = runs_until_complete(tmp_path, listed, *flags, env=environment(server, **env))
+        spent = tokens_spent(server)
+        services = Counter(arrival.service for arrival in server.arrivals())
+    assert ledger(tmp_path) == {"kvkbase": spent, "vies": services["vies"]}
+    told_of = f"{len(listed)} rows, kvkbase and VIES:"
+    print(told_of, [dict(counts) for counts in told], dict(services), f"{spent} tokens")  # noqa: T201 - figures to quote
+
+
+def tokens_spent(server: Server) -> int:
+    """Return what kvkbase says that our key has spent."""
+    with httpx2.Client(trust_env=False) as client:
+        said = client.get(
+            f"{server.base_url('kvkbase')}/health", headers={"Authorization": f"Bearer {KVKBASE_KEY}"}
+        ).headers["X-Tokens-Remaining"]
+    return KVKBASE_TIERS["pro"][0] - int(said)
