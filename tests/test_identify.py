@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kvk_enrich import identify, readers
-from kvk_enrich.errors import InputRefused
+from kvk_enrich.errors import ConfigError, InputRefused
 from kvk_enrich.model import Kind
 from kvk_enrich.practice import population
 
@@ -23,16 +23,16 @@ def listed(**columns) -> pl.LazyFrame:
 def identified(values, dtype=None) -> list[tuple[str | None, ...]]:
     """Return what is added to rows with these cells."""
     frame = pl.LazyFrame({"kvk": pl.Series(values, dtype=dtype)})
-    return identify.identify(frame, "kvk", None).select(ADDED).collect().rows()
+    return identify.identify(frame, ["kvk"], None).select(ADDED).collect().rows()
 
 
 def test_columns_come_after_the_own_ones():
     """The list's own columns stay as they are and in front."""
     frame = listed(naam=["Halm"], kvk=["KvK 1234567"])
 
-    actual = identify.identify(frame, "kvk", Kind.KVK).collect()
+    actual = identify.identify(frame, ["kvk"], Kind.KVK).collect()
 
-    assert actual.columns == ["enrich_row", "naam", "kvk", *ADDED]
+    assert actual.columns == ["enrich_row", "naam", "kvk", *ADDED, "enrich_flags"]
     assert actual.row(0)[2:] == (
         "KvK 1234567",
         "KvK 1234567",
@@ -40,6 +40,7 @@ def test_columns_come_after_the_own_ones():
         "kvk",
         None,
         "label removed; zero added in front",
+        None,
     )
 
 
@@ -53,7 +54,7 @@ def test_number_xor_reason(cells):
 
     assert [raw for raw, *_ in rows] == cells
     assert all((number is None) != (reason is None) for _, number, _, reason, _ in rows)
-    assert all((kind == "kvk") == (number is not None) for _, number, kind, _, _ in rows)
+    assert all((kind is not None) == (number is not None) for _, number, kind, _, _ in rows)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +102,98 @@ def test_binary_cells_are_texts_where_they_are_utf8(cells):
         assert raw == expected
 
 
+MIXED = {
+    "kvk": ["69599084", "n.v.t.", "", "69599084", "X", None],
+    "btw": ["NL857587973B01", "nl 857587973 b01", "?", "x y", "Y", None],
+    "rsin": [None, "857587973", "123456789", "69599084", "Z", " "],
+}
+
+
+def test_several_columns():
+    """The first number of a row counts, another one stands beside it, and refused cells are told of."""
+    read = identify.identify(listed(**MIXED), ["kvk", "btw", "rsin"], None).collect()
+
+    assert read.columns[-2:] == ["enrich_other_number", "enrich_other_kind"]
+    assert read.select(*ADDED, "enrich_flags", "enrich_other_number", "enrich_other_kind").rows() == [
+        ("69599084", "69599084", "kvk", None, None, None, "NL857587973B01", "vat"),
+        (
+            "nl 857587973 b01",
+            "NL857587973B01",
+            "vat",
+            None,
+            "separators removed; column 'kvk': placeholder",
+            None,
+            "857587973",
+            "rsin",
+        ),
+        ("123456789", "123456789", "rsin", None, "column 'btw': placeholder", ["check_digit"], None, None),
+        ("69599084", "69599084", "kvk", None, "column 'btw': not_a_number", None, None, None),
+        ("X", None, None, "placeholder", None, None, None, None),
+        (None, None, None, "empty", None, None, None, None),
+    ]
+
+
+def test_a_third_number_is_told_and_not_asked():
+    """Two numbers of a row are asked."""
+    frame = identify.identify(listed(a=["69599084"], b=["68750110"], c=["90001354"]), ["a", "b", "c"], None)
+
+    assert frame.select("enrich_number", "enrich_other_number", "enrich_note").collect().rows() == [
+        ("69599084", "68750110", "column 'c': a third number, not asked")
+    ]
+    assert identify.distinct(frame).rows() == [("kvk", "69599084"), ("kvk", "68750110")]
+
+
+def test_distinct_numbers_of_several_columns():
+    """Each once, in the order of rows, the other number of a row behind the first."""
+    frame = identify.identify(listed(a=["69599084", "68750110"], b=["NL857587973B01", "69599084"]), ["a", "b"], None)
+
+    assert identify.distinct(frame).rows() == [("kvk", "69599084"), ("vat", "NL857587973B01"), ("kvk", "68750110")]
+
+
+def test_more_than_three_columns():
+    """Four columns are refused."""
+    with pytest.raises(ConfigError, match="one to 3 columns, got 4"):
+        identify.identify(listed(a=["1"]), ["a", "a", "a", "a"], None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "number"),
+    [
+        (Kind.KVK, "69599084", "69599084"),
+        (Kind.VAT, "123456788", "DE123456788"),
+        (Kind.RSIN, "69599084", "069599084"),
+        (Kind.BRANCH, "37178598", "000037178598"),
+        (None, "123456788", "DE123456788"),
+    ],
+)
+def test_kinds(kind, cell, number):
+    """A column is read as what it is said to be."""
+    frame = listed(nr=[cell], land=["Duitsland"])
+
+    read = identify.identify(frame, ["nr"], kind, country_column="land").collect()
+
+    assert read.columns == ["enrich_row", "nr", "land", *ADDED, "enrich_flags"]
+    assert read["enrich_number"].to_list() == [number]
+    assert read["enrich_kind"].to_list() == [kind or "vat"]
+
+
+def test_strict_refuses_what_is_flagged():
+    """A wrong check digit is a reason with --strict, a flag without."""
+    frame = listed(btw=["NL123456789B01", "NL857587973B01", "NL857587973BO1"])
+
+    flagged = identify.identify(frame, ["btw"], None).select("enrich_number", "enrich_reason", "enrich_flags")
+    strict = identify.identify(frame, ["btw"], None, strict=True).select(
+        "enrich_number", "enrich_reason", "enrich_flags"
+    )
+
+    assert flagged.collect().rows()[0] == ("NL123456789B01", None, ["check_digit"])
+    assert strict.collect().rows() == [
+        (None, "check_digit", None),
+        ("NL857587973B01", None, None),
+        ("NL857587973B01", None, ["guess"]),
+    ]
+
+
 def test_a_huge_cell_is_refused_quickly():
     """A cell of 20 MB is a text."""
     ((raw, number, _, reason, _),) = identified(["12345678 " * 2_000_000])
@@ -126,6 +219,30 @@ def test_half_of_the_filled_cells_is_enough():
     frame = listed(a=["69599084", "", "", "onbekend", "Jansen"], b=["69599084", "x y z", "p q r", "", ""])
 
     assert identify.find_column(frame, ["a", "b"]) == "a"
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["NL857587973B01", "btw DE123456788", "n.v.t."], None),
+        (["857587973", "001234560"], None),
+        (["000037178598", "990000541921"], None),
+        (["37178598", "38509504"], Kind.BRANCH),
+    ],
+)
+def test_columns_of_every_kind_are_found(cells, kind):
+    """A column of VAT numbers, RSINs or branch numbers is found; telephone numbers are not taken for RSINs."""
+    frame = listed(telefoon=["201234568", "612345679", "701234567"][: len(cells)], nr=cells)
+
+    assert identify.find_column(frame, ["telefoon", "nr"], kind) == "nr"
+
+
+def test_columns_of_two_kinds_are_named():
+    """KVK and VAT numbers side by side: which one, or both, is for the user to say."""
+    frame = listed(kvk=["69599084"], btw=["NL857587973B01"])
+
+    with pytest.raises(InputRefused, match=r"'kvk' \(kvk\), 'btw' \(vat\).*--column.*twice"):
+        identify.find_column(frame, ["kvk", "btw"])
 
 
 def test_no_column():
@@ -191,7 +308,7 @@ def test_distinct_in_first_seen_order(tmp_path):
 
 def test_distinct_leaves_refused_cells_out():
     """Only numbers are asked for."""
-    frame = identify.identify(listed(kvk=["n.v.t.", "69599084", None, "6959 9084", "68750110"]), "kvk", None)
+    frame = identify.identify(listed(kvk=["n.v.t.", "69599084", None, "6959 9084", "68750110"]), ["kvk"], None)
 
     assert identify.distinct(frame).rows() == [("kvk", "69599084"), ("kvk", "68750110")]
 
@@ -203,7 +320,7 @@ def test_samples(sample, column, tmp_path):
     """The samples show dirt, and hold numbers that exist in practice and numbers that do not."""
     rows = readers.read(readers.snapshot(SAMPLES / sample, tmp_path), folder=tmp_path)
     found = identify.find_column(rows.frame, rows.columns)
-    read = identify.identify(rows.frame, found, None).collect()
+    read = identify.identify(rows.frame, [found], None).collect()
 
     assert found == column
     assert read["enrich_reason"].n_unique() > 2

@@ -167,6 +167,44 @@ def plan_command(flags: dict[str, Any]) -> None:
         _say(*_forecast_lines(forecast))
 
 
+@app.command("inspect")
+def inspect_command(
+    input: Annotated[Path, typer.Argument(metavar="INPUT", help="The list: .csv, .tsv, .txt, .parquet or .xlsx.")],  # noqa: A002
+    column: Annotated[
+        list[str] | None, typer.Option(help="The column that holds the numbers (up to 3 times). [found by content]")
+    ] = None,
+    country_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column that holds the country of VAT numbers.")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="What the numbers are: auto, kvk, vat, rsin or branch. [auto]")
+    ] = None,
+    strict: Annotated[bool | None, typer.Option("--strict", help="Refuse numbers with a wrong check digit.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of a CSV, such as windows-1252. [utf-8]")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Of a CSV: comma, semicolon or tab. [found]")] = None,
+    sheet: Annotated[str | None, typer.Option(help="Of a workbook. [the first visible]")] = None,
+    home: Home = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Say what is in a list: columns, kinds of number, dirt, repairs. Makes no call and keeps nothing."""
+    from kvk_enrich import inspecting, telling
+    from kvk_enrich.config import read
+
+    flags = {
+        "column": column or None,
+        "country_column": country_column,
+        "kind": kind,
+        "strict": strict,
+        "encoding": encoding,
+        "delimiter": delimiter,
+        "sheet": sheet,
+        "home": home,
+    }
+    seen = inspecting.inspect(input, read(flags, config_file=config))
+    _print(json, lambda: seen, lambda: telling.inspection(seen))
+
+
 @app.command("explain")
 def explain_command(
     number: Annotated[str, typer.Argument(metavar="NUMBER", help="As it stands in the list.")],

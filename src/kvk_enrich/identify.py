@@ -54,8 +54,7 @@ def identify(
 
     Args:
         frame: The list, with number columns of any dtype that can hold a number or a text.
-        columns: Their names, as in *frame*; the first with a number counts. A plain text is one name,
-            and gives KVK numbers without flags where *kind* is None.
+        columns: Their names, as in *frame*; the first with a number counts.
         kind: What the numbers are; None finds out for each cell.
         country_column: Name of the column that holds the country of VAT numbers written without.
         strict: Refuse a number with a wrong check digit instead of flagging it.
@@ -72,8 +71,6 @@ def identify(
         ConfigError: more than three columns.
         InputRefused: a column's dtype cannot hold numbers (list, struct, date ...).
     """
-    if isinstance(columns, str):
-        return identify(frame, [columns], kind or Kind.KVK, strict=strict).drop(_FLAGS)
     if not 1 <= len(columns) <= MOST_COLUMNS:
         raise ConfigError(f"input.column: name one to {MOST_COLUMNS} columns, got {len(columns)}")
     schema = frame.collect_schema()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kvk_enrich.config import Setting
     from kvk_enrich.explaining import Explanation
     from kvk_enrich.flow import Finished, Forecast
+    from kvk_enrich.inspecting import Example, Inspection
     from kvk_enrich.record import Rows
     from kvk_enrich.searching import Hits
     from kvk_enrich.state.journal import RunLine
@@ -128,6 +129,44 @@ def ledger(lines: Sequence["LedgerLine"]) -> list[str]:
         ("period", "register", "account", "used", "left", "EUR calls", "EUR fee", "EUR total", "EUR by month's end"),
         table,
     )
+
+
+def inspection(seen: "Inspection") -> list[str]:
+    """Return what is in a list: columns, numbers, what a run would repair and refuse."""
+    lines = [f"{seen.path}: {_count(seen.rows, 'row')}", *seen.notes]
+    held = [
+        (
+            repr(column.column),
+            f"{column.filled:,}",
+            ", ".join(f"{count:,} {kind}" for kind, count in column.kinds.items()),
+            "read" if column.column in seen.read else "",
+        )
+        for column in seen.columns
+    ]
+    if held:
+        lines += ["", *_table(("column (first rows)", "filled", "numbers", ""), held)]
+    if seen.undecided:
+        return [*lines, "", seen.undecided]
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in seen.kinds.items()) or "none"
+    lines += ["", f"numbers: {kinds}; {seen.distinct:,} different, {_count(seen.duplicates, 'repetition')}"]
+    lines += [f"  {one.number} stands in {_count(one.rows, 'row')}" for one in seen.repeated]
+    for title, findings, words in (
+        ("repaired by a run", seen.repairs, None),
+        ("asked, but doubtful", seen.doubts, FLAGS),
+        ("refused, never asked", seen.refused, {code: reason.sentence for code, reason in REASONS.items()}),
+    ):
+        if findings:
+            table = [
+                (f"{one.rows:,}", (words or {}).get(one.what, one.what), "; ".join(map(_example, one.examples)))
+                for one in findings
+            ]
+            lines += ["", *_table(("rows", title, "for example"), table)]
+    return lines
+
+
+def _example(example: "Example") -> str:
+    number = f" -> {example.number}" if example.number not in (None, example.value) else ""
+    return f"row {example.row} {example.value!r}{number}"
 
 
 def hits(found: "Hits") -> list[str]:
