@@ -242,6 +242,7 @@ def read_rows(
     beside: pl.Expr,
     read: Callable[[pl.LazyFrame], pl.LazyFrame],
     passes: pl.Expr | None = None,
+    returns: Mapping[str, pl.DataType] = READ,
 ) -> pl.LazyFrame:
     """
     Add the columns of READ for all rows of *frame*.
@@ -252,13 +253,14 @@ def read_rows(
         plain: Whether a cell is canonical as it stands.
         beside: What else the reading depends on, a String.
         read: As for :func:`apart`; for the other cells, with ``enrich_cell`` and ``enrich_beside``.
-        passes: Whether the check digit of a plain cell is right; None where there is none.
+        passes: Whether the check digit of a plain cell is right; null where there is none.
+        returns: What *read* adds: the columns of READ, and others that are null for plain cells.
     """
     cell = pl.col(column)
     cells = {"enrich_cell": pl.when(~plain).then(cell), "enrich_beside": beside}
     wrong = pl.lit(value=False) if passes is None else ~passes
     return (
-        apart(frame.with_columns(enrich_plain=plain), cells, read, READ)
+        apart(frame.with_columns(enrich_plain=plain), cells, read, returns)
         .with_columns(
             pl.when("enrich_plain").then(cell).otherwise("enrich_number").alias("enrich_number"),
             pl.when(cell.is_null()).then(pl.lit("empty")).otherwise("enrich_reason").alias("enrich_reason"),

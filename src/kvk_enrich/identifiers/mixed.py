@@ -16,7 +16,7 @@ from typing import Final
 import polars as pl
 
 from kvk_enrich.identifiers import branch, kvk, rsin, vat
-from kvk_enrich.identifiers._cells import CHECK_DIGIT, LABELLED, READ, Reading, apart
+from kvk_enrich.identifiers._cells import LABELLED, READ, Reading, apart, read_rows
 from kvk_enrich.identifiers.countries import code_column, code_of
 from kvk_enrich.model import Kind
 
@@ -71,20 +71,11 @@ def read_column(frame: pl.LazyFrame, column: str, *, country: str | None = None)
     abroad = (home != "NL").fill_null(value=False)
     frame = frame.with_columns(enrich_plain_kvk=kvk.plain(cell) & ~abroad, enrich_plain_vat=vat.plain(cell))
     plain_kvk, plain_vat = pl.col("enrich_plain_kvk"), pl.col("enrich_plain_vat")
-    wrong = ~vat.passes_column(pl.when(plain_vat).then(cell))
+    passes = vat.passes_column(pl.when(plain_vat).then(cell))
     kind = pl.when(plain_kvk).then(pl.lit(Kind.KVK.value)).when(plain_vat).then(pl.lit(Kind.VAT.value))
-    cells = {"enrich_cell": pl.when(~(plain_kvk | plain_vat)).then(cell), "enrich_beside": home}
     returns = READ | {"enrich_kind": pl.String()}
-    return (
-        apart(frame, cells, _read_cells, returns)
-        .with_columns(
-            pl.when(plain_kvk | plain_vat).then(cell).otherwise("enrich_number").alias("enrich_number"),
-            pl.when(cell.is_null()).then(pl.lit("empty")).otherwise("enrich_reason").alias("enrich_reason"),
-            pl.when(wrong).then(pl.lit([CHECK_DIGIT])).otherwise("enrich_flags").alias("enrich_flags"),
-            kind.otherwise("enrich_kind").alias("enrich_kind"),
-        )
-        .drop("enrich_plain_kvk", "enrich_plain_vat")
-    )
+    read = read_rows(frame, column, plain_kvk | plain_vat, home, _read_cells, passes, returns)
+    return read.with_columns(enrich_kind=kind.otherwise("enrich_kind")).drop("enrich_plain_kvk", "enrich_plain_vat")
 
 
 def _read_cells(frame: pl.LazyFrame) -> pl.LazyFrame:

@@ -104,5 +104,4 @@ def read_column(frame: pl.LazyFrame, column: str) -> pl.LazyFrame:
     return _NUMBER.read_column(frame, column)
 
 
-plain = _NUMBER.plain
 read_cells = _NUMBER.read_cells
