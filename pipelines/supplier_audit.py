@@ -1,10 +1,13 @@
 """
-The audit of a supplier list: asked anew, with the hashes and counts that prove what was checked and when.
+The audit of a supplier list: KVK and VAT number asked anew, with what proves what was checked and when.
 
-In: a list with a column of KVK numbers (data/samples/audit.parquet).
-Out: LIST.enriched.parquet, its report for people, and LIST.enriched.run.json; on standard output a summary.
+In: a list with a column of KVK numbers and one of VAT numbers (data/samples/crediteuren.csv).
+Out: LIST.enriched.parquet, its report for people, and LIST.enriched.run.json; on standard output the hashes, how many
+checks of VAT numbers have a consultation number, and the suppliers to look at: ended, not found, not valid, flagged.
 
     python pipelines/supplier_audit.py [LIST] [SOURCE]     SOURCE: kvk, or practice (the default)
+
+Consultation numbers need your own VAT number: source.vies.requester in configs/supplier-audit.toml.
 """
 
 import sys
@@ -17,8 +20,8 @@ from kvk_enrich import EnrichError, load, run, shown_on
 ROOT = Path(__file__).parent.parent
 
 
-def main(listed: str = "data/samples/audit.parquet", source: str = "practice") -> int:
-    """Ask for every company on *listed* and print what was found; return the exit code of the run."""
+def main(listed: str = "data/samples/crediteuren.csv", source: str = "practice") -> int:
+    """Ask for every supplier on *listed* and print whom to look at; return the exit code of the run."""
     output = Path("data") / f"{Path(listed).stem}.enriched.parquet"
     job = load(
         {"input": listed, "output": output, "source": source}, config_file=ROOT / "configs" / "supplier-audit.toml"
@@ -26,9 +29,24 @@ def main(listed: str = "data/samples/audit.parquet", source: str = "practice") -
     with shown_on(sys.stderr) as progress:
         finished = run(job, progress=progress)
     if (files := finished.record.outputs) is not None:
-        forms = pl.read_parquet(output).group_by("enrich_outcome", "kvk_legal_form").len().sort("len", descending=True)
-        sys.stdout.write(f"input {finished.record.input.sha256}\noutput {files.enriched.sha256}\n{forms.write_csv()}")
+        rows = pl.read_parquet(output)
+        proofs = rows["vat_consultation_number"].drop_nulls().n_unique()
+        sys.stdout.write(f"input {finished.record.input.sha256}\noutput {files.enriched.sha256}\nproofs {proofs}\n")
+        sys.stdout.write(_to_look_at(rows).write_csv())
     return finished.exit_code
+
+
+def _to_look_at(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the suppliers about whom a register said something else than expected, or nothing."""
+    look = (pl.col("enrich_outcome") != "found") | ~pl.col("kvk_active") | pl.col("enrich_flags").is_not_null()
+    return rows.filter(look).select(
+        "crediteur",
+        "enrich_outcome",
+        "enrich_reason",
+        "kvk_active",
+        "vat_status",
+        pl.col("enrich_flags").list.join("; "),
+    )
 
 
 if __name__ == "__main__":

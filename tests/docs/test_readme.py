@@ -9,35 +9,57 @@ import typer
 from tests.docs import readme
 
 from kvk_enrich.cli import app
+from kvk_enrich.config.checks import PRODUCTS
+from kvk_enrich.config.sections import Sections
 from kvk_enrich.errors import ExitCode
+from kvk_enrich.registers.kvkbase import TOKENS
 
 _CHANGING = (
     (r"\b\d{8}T\d{6}-[0-9a-f]{6}\b", "RUN"),
     (r"\b20\d\d-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?Z?)?)?", "MOMENT"),
     (r"\b20\d\d-\d\d\b", "MONTH"),
     (r"\bafter (?:\d+\.\d s|\d+ min \d\d s)", "after SECONDS"),
+    (r"\babout (?:\d+\.\d s|\d+ min \d\d s)", "about SECONDS"),
     (r"\b[0-9a-f]{64}\b", "SHA256"),
 )
-_LATER = {"inspect", "explain", "cache", "diff", "verify"}
+_LATER = {"cache", "diff", "verify"}
 
 
 def _settled(command: str, output: str) -> str:
     for pattern, word in _CHANGING:
         output = re.sub(pattern, word, output)
+    output = re.sub(r"(?<=to ask for: ).+", lambda asked: ", ".join(sorted(asked[0].split(", "))), output)
     return f"$ {command}\n{output}"
 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
-    """A reader who does not wait for the practice register's latency."""
-    return readme.Reader(tmp_path_factory.mktemp("machine"), KVK_ENRICH_SOURCE_PRACTICE_LATENCY_SECONDS="0")
+    """A reader who does not wait for the practice registers."""
+    return readme.Reader(
+        tmp_path_factory.mktemp("machine"),
+        KVK_ENRICH_SOURCE_PRACTICE_LATENCY_SECONDS="0",
+        KVK_ENRICH_SOURCE_VIES_REQUESTS_PER_SECOND="100",
+    )
 
 
+@pytest.mark.timeout(240)
 def test_every_block_printed_what_it_shows(reader):
     """Who types what stands there, in that order, sees what stands there; renew it with python -m tests.docs.readme."""
     shown = readme.shown()
     printed = [_settled(command, reader.types(command)) for command, _ in shown]
     assert printed == [_settled(command, output) for command, output in shown]
+
+
+def test_products_and_prices_are_those_of_the_program():
+    """Who can be asked for what, and what it costs unless the configuration says otherwise."""
+    (price,) = Sections().source.kvk.price_eur
+    kvk = dict.fromkeys(PRODUCTS["kvk"], str(price.price_eur)) | {"vat": "free", "none": "free"}
+    asked = {"basisprofiel": "enriched", "vestigingen": "kvkbase-branches", "vat": "validate-vat"}
+    tokens = {product: str(TOKENS[asked.get(product, product)]) for product in PRODUCTS["kvkbase"]}
+    assert {
+        name.strip("`"): [cell.removesuffix(" (default)") for cell in cells]
+        for name, _, *cells in readme.table("product")
+    } == {name: [kvk.get(name, ""), tokens.get(name, "")] for name in kvk | tokens}
 
 
 def test_exit_codes_are_those_of_the_program():
@@ -92,6 +114,14 @@ def test_every_make_target_is_named_and_exists():
 
 def test_every_link_leads_somewhere():
     """Files that are linked exist, and so do headings."""
-    headings = {"#" + head.lower().replace(" ", "-") for head in re.findall(r"^#+ (.+)$", readme.TEXT, re.MULTILINE)}
     links = [link for link in re.findall(r"\]\(([^)]+)\)", readme.TEXT) if not link.startswith("https://")]
-    assert [link for link in links if link not in headings and not (readme.ROOT / link).exists()] == []
+    assert [link for link in links if not _leads_somewhere(link)] == []
+
+
+def _leads_somewhere(link: str) -> bool:
+    file, _, heading = link.partition("#")
+    target = readme.ROOT / file if file else readme.FILE
+    if not heading:
+        return target.exists()
+    heads = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+    return heading in {head.lower().replace(" ", "-") for head in heads}

@@ -20,12 +20,20 @@ def desk(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def _at(desk: Path) -> dict[str, str]:
+    """Return the environment of somebody at *desk* who does not wait for the practice registers."""
+    return environment() | {
+        "KVK_ENRICH_HOME": str(desk / "home"),
+        "KVK_ENRICH_SOURCE_PRACTICE_LATENCY_SECONDS": "0",
+        "KVK_ENRICH_SOURCE_VIES_REQUESTS_PER_SECOND": "100",
+    }
+
+
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.stem)
 def test_a_recipe_runs_as_it_stands(recipe: Path, desk: Path):
     """Each recipe ends well, leaves its files and prints what it promises."""
-    more = {"KVK_ENRICH_HOME": str(desk / "home"), "KVK_ENRICH_SOURCE_PRACTICE_LATENCY_SECONDS": "0"}
     done = subprocess.run(
-        [sys.executable, recipe], cwd=desk, env=environment() | more, capture_output=True, text=True, check=False
+        [sys.executable, recipe], cwd=desk, env=_at(desk), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     (written,) = [*(desk / "data").glob("*.enriched.csv"), *(desk / "data").glob("*.enriched.parquet")]
@@ -37,11 +45,10 @@ def test_a_recipe_runs_as_it_stands(recipe: Path, desk: Path):
 
 def test_the_nightly_recipe_names_the_customers_to_look_at(desk: Path):
     """What it prints is the ended and the unknown, and nobody else."""
-    more = {"KVK_ENRICH_HOME": str(desk / "home"), "KVK_ENRICH_SOURCE_PRACTICE_LATENCY_SECONDS": "0"}
     done = subprocess.run(
         [sys.executable, ROOT / "pipelines" / "nightly_crm.py"],
         cwd=desk,
-        env=environment() | more,
+        env=_at(desk),
         capture_output=True,
         text=True,
         check=True,
@@ -49,6 +56,27 @@ def test_the_nightly_recipe_names_the_customers_to_look_at(desk: Path):
     rows = pl.read_parquet(desk / "data" / "customers.enriched.parquet")
     gone = rows.filter((pl.col("enrich_outcome") == "not_found") | ~pl.col("kvk_active"))["klant"].to_list()
     assert [line.split(",")[0] for line in done.stdout.splitlines()[1:]] == gone
+
+
+def test_the_audit_proves_its_checks_and_names_the_suppliers_to_look_at(desk: Path):
+    """Each valid VAT number has a consultation number of its own; the ended, unknown and contradictory are listed."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "pipelines" / "supplier_audit.py"],
+        cwd=desk,
+        env=_at(desk) | {"KVK_ENRICH_SOURCE_VIES_REQUESTER": "NL857587973B01"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = pl.read_parquet(desk / "data" / "crediteuren.enriched.parquet")
+    valid = rows.filter(pl.col("vat_status") == "valid")
+    _, _, proofs, _, *listed = done.stdout.splitlines()
+    assert proofs == f"proofs {valid['vat_number'].n_unique()}"
+    said = dict(line.split(",", 1) for line in listed)
+    assert said["K04"] == "found,,true,valid,numbers_disagree"
+    assert said["K05"] == "found,,false,invalid,other_not_found"
+    assert said["K16"] == "not_found,vat_not_valid,,invalid,"
+    assert not {"K01", "K02", "K03", "K06", "K12"} & said.keys()
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.stem)
