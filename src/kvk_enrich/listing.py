@@ -62,9 +62,9 @@ def read(job: Job, added: tuple[Column, ...], folder: Path, progress: Progress) 
     for note in rows.notes:
         progress.note(note)
     named = [identify.named_column(rows.columns, name) for name in job.columns]
-    columns = named or [identify.find_column(rows.frame, rows.columns)]
-    country = job.country_column and identify.named_column(rows.columns, job.country_column)
-    identified = identify.identify(rows.frame, columns, job.kind, country_column=country or None, strict=job.strict)
+    country = identify.named_column(rows.columns, job.country_column) if job.country_column else None
+    columns = named or [identify.find_column(rows.frame, rows.columns, job.kind, country_column=country)]
+    identified = identify.identify(rows.frame, columns, job.kind, country_column=country, strict=job.strict)
     if job.only_missing is not None:
         identified = _unselect(identified, identify.named_column(rows.columns, job.only_missing))
     staged = folder / "staged.parquet"
