@@ -104,6 +104,16 @@ class Asked:
         self.retries += budget.spent
         self.most_in_a_second = max(self.most_in_a_second, gate.most_in_a_second)
 
+    def give_up(self, lane: "Lane", cause: Cause) -> None:
+        """Enter as failed what a side service that stayed away has not answered: the run goes on without it."""
+        met, own = {*self.answered, *(question for question, _ in self.failed)}, set(lane.questions)
+        self.deferred = [line for line in self.deferred if line[0] not in own]
+        self.failed += [
+            (question, Failed(question.number, "vies_unavailable", cause.sentence))
+            for question in lane.questions
+            if question not in met
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -202,9 +212,11 @@ class Lane:
 
     def ends_all(self, cause: Cause) -> bool:
         """Say whether the end of this lane is the end of the run: a ceiling or a side service's outage is not."""
-        return cause.exit_code not in (
-            {ExitCode.CEILING, ExitCode.UNAVAILABLE} if self.per_state else {ExitCode.CEILING}
-        )
+        return cause.exit_code != ExitCode.CEILING and not self.is_side_outage(cause)
+
+    def is_side_outage(self, cause: Cause) -> bool:
+        """Say whether *cause* is that VIES is away: its own questions fail, nothing else does."""
+        return self.per_state is not None and cause.exit_code == ExitCode.UNAVAILABLE
 
 
 async def ask_all(
@@ -287,7 +299,10 @@ async def _ask(lane: Lane, asked: Asked, above: Stop, since: int, patience: Pati
                 await gate.close()
             asked.enter(lane, gate, budget)
     asked.answered += feed.answered
-    asked.cause = asked.cause or stop.cause
+    if stop.cause is not None and stop.cause is not above.cause and lane.is_side_outage(stop.cause):
+        asked.give_up(lane, stop.cause)
+    else:
+        asked.cause = asked.cause or stop.cause
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ Here the ways of routes.py, the decisions of plan.py, and the stores meet: answe
 questions asked once; what could not be asked is kept as a gap, with its reason.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ from kvk_enrich.clock import Clock, SystemClock
 from kvk_enrich.config import Job
 from kvk_enrich.identifiers import vat
 from kvk_enrich.model import Deferred, Failed, Kind, Question, Status
-from kvk_enrich.plan import Allowance, Plan, make_plan
+from kvk_enrich.plan import Allowance, Plan, Tariff, make_plan
 from kvk_enrich.progress import Progress
 from kvk_enrich.record import Numbers
 from kvk_enrich.registers import (
@@ -249,15 +249,15 @@ class Knowledge:
 
     def _lane(self, payer: str, asks: pl.DataFrame, run: str) -> Lane:
         source = self.services.source(payer)
-        tariffs = [self.services.tariffs[product] for product in asks["product"].unique()]
-        price = max(tariff.micro_eur // tariff.units for tariff in tariffs)
+        tariffs = {product: self.services.tariffs[product] for product in asks["product"].unique(maintain_order=True)}
+        price = max(tariff.micro_eur // tariff.units for tariff in tariffs.values())
         books = self._books
         account = account_of(source, books.journal, price)
         names = dict(self._aliases.iter_rows()) if payer == VAT else {}
         return Lane(
             desk=Desk(books.journal, account, run, books.clock, books.progress, names),
             register=self.services.open(payer),
-            questions=[Question(product, Kind(kind), number) for product, kind, number in asks.iter_rows()],
+            questions=[Question(product, Kind(kind), number) for product, kind, number in _in_batches(asks, tariffs)],
             workers=source.workers,
             deadline=source.timeout_seconds,
             units={name: tariff.units for name, tariff in self.services.tariffs.items()},
@@ -350,6 +350,14 @@ class Knowledge:
     def branches(self) -> pl.DataFrame | None:
         """Return what is known of branches: one line each, or None where no such product was wanted."""
         return routes.branches(self._known, self.wish)
+
+
+def _in_batches(asks: pl.DataFrame, tariffs: Mapping[str, Tariff]) -> Iterator[tuple[str, str, str]]:
+    """Yield the lines of *asks*, first those of products that are asked in batches: only neighbours make one."""
+    of_batches = [product for product, tariff in tariffs.items() if tariff.batch > 1]
+    for product in of_batches:
+        yield from asks.filter(pl.col("product") == product).iter_rows()
+    yield from asks.filter(~pl.col("product").is_in(of_batches)).iter_rows()
 
 
 def _unanswered(asked: Asked) -> Iterator[tuple[Question, Failed | Deferred]]:
