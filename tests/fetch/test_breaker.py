@@ -192,13 +192,14 @@ def test_a_burst_of_refusals_is_one_pause_and_six_pauses_are_the_end():
     run(main)
 
 
-def test_a_number_in_process_counts_as_an_answer():
+@pytest.mark.parametrize("reason", ["in_process", "several_companies", "vat_unconfirmed"])
+def test_a_number_that_cannot_be_told_of_counts_as_an_answer(reason):
     """IPD1002 and IPD1003 come from a register that is well."""
 
     async def main(clock):
         it = office(clock)
         for _ in range(20):
-            it.breaker.failed(Unusable("in_process"))
+            it.breaker.failed(Unusable(reason))
         assert await admitted(it.breaker) == (0, False)
 
     run(main)

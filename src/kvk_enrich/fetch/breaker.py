@@ -19,6 +19,9 @@ from kvk_enrich.reasons import REASONS
 _FIRST_TRIES: Final = 3
 """Attempts at the very first call that may fail to leave this machine before the run ends."""
 
+_OF_THE_NUMBER: Final = frozenset({"in_process", "several_companies", "vat_unconfirmed"})
+"""Failures by which a register that is well says that it cannot tell of this number."""
+
 _LOOK_AGAIN_SECONDS: Final = 1.0
 """An answer to a call of before ends a rest early."""
 
@@ -120,7 +123,7 @@ class Breaker:
 
     def failed(self, error: RegisterError, *, trial: bool = False) -> None:
         """Enter that a call brought no answer, and whether it was the one that tried the water."""
-        if error.reason == "in_process" or (isinstance(error, Transient) and error.part is not None):
+        if error.reason in _OF_THE_NUMBER or (isinstance(error, Transient) and error.part is not None):
             self.succeeded()  # the service is there: it is about this number, or a part of the service, only
             return
         if isinstance(error, Transient) and (error.reason == "rate_limited" or error.retry_after is not None):
