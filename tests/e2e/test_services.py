@@ -1,17 +1,21 @@
 """All services through the command line, against the practice register in another process; its log is the judge."""
 
 import json
+import sqlite3
+import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
-from tests.harness import Drawn, Server, command, drawn, environment, mixed, serving
+from tests.harness import Drawn, Server, answered, command, drawn, environment, mixed, serving, started
 
-from kvk_enrich.practice import population, vat_numbers
+from kvk_enrich.practice import population, published, vat_numbers
 from kvk_enrich.practice.settings import KVKBASE_TIERS
 
 PACE = {
@@ -118,13 +122,15 @@ VIES_FAULTS = (
 )
 KVKBASE_FAULTS = (
     "code=UPSTREAM_ERROR share=0.05 times=1",
-    "status=429 retry-after=1 every=20",
-    "status=503 every=21",
-    "reset every=22",
-    "cut=60 every=23",
-    "body=html every=24",
-    "delay=5 every=25",
+    "status=503 share=0.05 times=1",
+    "reset share=0.05 times=1",
+    "cut=60 share=0.05 times=1",
+    "body=html share=0.05 times=1",
+    "delay=5 share=0.05 times=1",
+    "status=429 retry-after=1 nth=30",
 )
+STALE = {"vat_unconfirmed"}
+"""kvkbase's own: some of its VAT checks are old, and no run makes them fresh."""
 
 
 def faulty(*groups: tuple[str, Sequence[str]]) -> list[str]:
@@ -141,18 +147,25 @@ def unknown(many: int) -> list[Drawn]:
 
 
 def runs_until_complete(folder: Path, listed: Sequence[Drawn], *flags: str, env: dict[str, str]) -> list[Counter[str]]:
-    """Run the same command until every row has its final answer; no row ever says what is not so."""
+    """
+    Run the same command until every row has its final answer; no row ever says what is not so.
+
+    Returns:
+        Run by run, how many rows have which outcome; of those failed, why.
+    """
     path, out = written(folder, [one.number for one in listed]), folder / "out.parquet"
     told: list[Counter[str]] = []
     for _ in range(5):
         done = command("run", path, *flags, "--home", folder / "home", "-o", out, env=env)
         assert done.returncode in {0, 3}, done.stderr
         rows = enriched(out)
-        told.append(Counter(row["enrich_outcome"] for row in rows))
+        told.append(Counter(row["enrich_reason"] or row["enrich_outcome"] for row in rows))
+        failed = {row["enrich_reason"] for row in rows if row["enrich_outcome"] == "failed"}
         assert [line for line in wrong(listed, rows) if line[-3] != "failed"] == []
-        if done.returncode == 0:
-            break
-    return told
+        if failed <= STALE:
+            assert done.returncode == (3 if failed else 0)
+            return told
+    raise AssertionError(f"not complete after {len(told)} runs: {told}")
 
 
 def ledger(folder: Path) -> Counter[str]:
@@ -170,7 +183,7 @@ def test_kvk_and_vies_with_faults(tmp_path: Path):
     with serving(tmp_path, *FAST, *faulty(("--fault", KVK_FAULTS), ("--vies-fault", VIES_FAULTS))) as server:
         told = runs_until_complete(tmp_path, listed, "--source", "practice", env=environment(server, **env))
         services = Counter(arrival.service for arrival in server.arrivals())
-    assert told[-1]["failed"] == 0
+    assert told[-1].keys() == {"found", "not_registered", "vat_not_valid"}
     assert ledger(tmp_path) == {"practice": services["kvk"], "practice-vies": services["vies"]}
     print(f"{len(listed)} rows, KVK and VIES:", [dict(counts) for counts in told], dict(services))  # noqa: T201 - figures to quote
 
@@ -179,7 +192,7 @@ def test_kvk_and_vies_with_faults(tmp_path: Path):
 @pytest.mark.timeout(600)
 def test_kvkbase_and_vies_with_faults(tmp_path: Path):
     """The same with kvkbase; the ledger has the tokens that the server has charged."""
-    listed = mixed(kvk=80, sole=20, abroad=30) + unknown(8)
+    listed = mixed(kvk=60, sole=10, abroad=12) + unknown(4)
     listed = [one if one.kind == "kvk" else one._replace(kvk_number=None) for one in listed]
     with serving(
         tmp_path, *FAST, *faulty(("--kvkbase-fault", KVKBASE_FAULTS), ("--vies-fault", VIES_FAULTS))
@@ -207,3 +220,105 @@ def tokens_spent(server: Server) -> int:
             f"{server.base_url('kvkbase')}/health", headers={"Authorization": f"Bearer {KVKBASE_KEY}"}
         ).headers["X-Tokens-Remaining"]
     return KVKBASE_TIERS["pro"][0] - int(said)
+
+
+# -- products -----------------------------------------------------------------------------------
+
+MANY = "90006577"
+"""KVK's test company with 1,000 branches."""
+
+
+def test_an_audit_costs_nothing(tmp_path: Path):
+    """--products none: what exists and is active, by searches alone, for nothing."""
+    listed = mixed(kvk=6, rsin=3, branch=3) + unknown(2)[-2:]
+    out = tmp_path / "out.parquet"
+    with serving(tmp_path, *FAST) as server:
+        flags: list[str | Path] = ["--source", "practice", "--products", "none", "--home", tmp_path / "home", "--json"]
+        done = command(
+            "run",
+            written(tmp_path, [one.number for one in listed]),
+            *flags,
+            "-o",
+            out,
+            env=environment(server, **PACE),
+        )
+        assert done.returncode == 0, done.stderr
+        assert server.per_product() == {"zoeken": len(listed)}
+    record = json.loads(done.stdout)
+    assert (record["calls"]["paid"], record["calls"]["free"], record["cost_eur"]) == (0, len(listed), "0.00")
+    assert wrong(listed, enriched(out)) == []
+    assert [row["kvk_active"] for row in enriched(out)] == [True if one.kvk_number else None for one in listed]
+
+
+def test_all_products_of_kvks_test_numbers(tmp_path: Path):
+    """Every product fills its columns; the branches have a file of their own, a line each, read by another reader."""
+    companies = published.companies(0)
+    numbers = list(companies)
+    out = tmp_path / "out.parquet"
+    products = "basisprofiel,vestigingen,vestigingsprofiel,naamgeving,vat"
+    with serving(tmp_path, *FAST) as server:
+        flags: list[str | Path] = ["--source", "practice", "--products", products, "--home", tmp_path / "home"]
+        done = command("run", written(tmp_path, numbers), *flags, "-o", out, "--json", env=environment(server, **PACE))
+        assert done.returncode == 0, done.stderr
+        assert set(server.asked().values()) == {1}
+    branches = pq.read_table(tmp_path / "out.branches.parquet").to_pylist()
+    assert Counter(line["kvk_number"] for line in branches) == {
+        number: len(company.branches) for number, company in companies.items() if company.branches
+    }
+    assert {line["branch_number"] for line in branches if line["kvk_number"] == MANY} == {
+        branch.number for branch in companies[MANY].branches
+    }
+    assert json.loads(done.stdout)["outputs"]["branches"]["rows"] == len(branches)
+    rows = pq.read_table(out).to_pylist()
+    assert [row["enrich_outcome"] for row in rows] == ["found"] * len(numbers)
+    assert {row["kvk_number"]: row["kvk_branches"] for row in rows}[MANY] == 1_000
+    never = {name for name in rows[0] if name.startswith(("kvk_", "vat_", "branch_")) and not filled(rows, name)}
+    rare = {name for name in never if name.endswith(("_house_addition", "_house_letter"))}
+    assert never - rare == {"vat_consultation_number"}  # no requester was named
+    vat = {row["kvk_number"]: row["vat_status"] for row in rows}
+    assert vat["68750110"] == "valid"
+    assert [number for number, status in vat.items() if status == "invalid"] == []
+
+
+def filled(rows: Sequence[dict[str, Any]], name: str) -> bool:
+    """Say whether any of *rows* has something in the column *name*."""
+    return any(row[name] not in (None, []) for row in rows)
+
+
+# -- a run that is killed -----------------------------------------------------------------------
+
+
+def test_a_killed_run_asks_nothing_twice(tmp_path: Path):
+    """After kill -9 of a mixed run nothing that was answered is asked again; the outputs are the undisturbed ones."""
+    listed = mixed(kvk=40, rsin=15, branch=15, legal=20, sole=5, abroad=5)
+    path, home = written(tmp_path, [one.number for one in listed]), tmp_path / "home"
+    arguments: list[str | Path] = ["run", path, "--source", "practice", "--home", home]
+    out = tmp_path / "out.parquet"
+    with serving(tmp_path, "--latency", "0.1", "--per-second", "400") as server:
+        env = environment(server, **PACE)
+        run = started(*arguments, "-o", out, env=env)
+        while len(answered(home)) < 40:
+            time.sleep(0.02)
+        run.kill()
+        run.wait()
+        known = recorded(home)
+        assert not out.exists()
+        before = server.asked()
+        done = command(*arguments, "-o", out, env=env)
+        assert done.returncode == 0, done.stderr
+        twice = server.asked() - before
+        assert {key for key in twice if key in known} == set()
+        assert set(before) - set(known) >= {key for key, times in server.asked().items() if times > 1}
+        undisturbed = command(
+            "run", path, "--source", "practice", "--home", tmp_path / "other", "-o", tmp_path / "o.parquet", env=env
+        )
+        assert undisturbed.returncode == 0
+    assert wrong(listed, enriched(out)) == []
+    times = ["enrich_fetched_at", "enrich_cached", "vat_checked_at"]
+    assert pl.read_parquet(out).drop(times).equals(pl.read_parquet(tmp_path / "o.parquet").drop(times))
+
+
+def recorded(home: Path) -> set[tuple[str, str]]:
+    """Return product and number of all answers in the journal of *home*."""
+    with closing(sqlite3.connect(f"file:{home / 'journal.sqlite'}?mode=ro", uri=True)) as sql:
+        return set(sql.execute("SELECT product, number FROM answer").fetchall())

@@ -194,7 +194,7 @@ def test_a_burst_of_refusals_is_one_pause_and_six_pauses_are_the_end():
 
 @pytest.mark.parametrize("reason", ["in_process", "several_companies", "vat_unconfirmed"])
 def test_a_number_that_cannot_be_told_of_counts_as_an_answer(reason):
-    """IPD1002 and IPD1003 come from a register that is well."""
+    """IPD1002 and IPD1003 come from a register that is well, and so do the others."""
 
     async def main(clock):
         it = office(clock)
