@@ -115,7 +115,8 @@ def _job_id(job: Job, listed: Listed) -> str:
 def _forecast(job: Job, books: Books, listed: Listed, known: Knowledge, plan: Plan) -> Forecast:
     answers = known.rows_of(listed.pairs, (), "")
     budget = budget_of(job, books)
-    paid = sum(count for product, count in plan.counts.items() if plan.tariffs[product].micro_eur)
+    calls = _calls(plan)
+    paid = sum(count for product, count in calls.items() if plan.tariffs[product].micro_eur)
     units = sum(count * plan.tariffs[name].units for name, count in plan.counts.items() if _is_of_company(plan, name))
     return Forecast(
         record.PlannedRecord(
@@ -128,7 +129,7 @@ def _forecast(job: Job, books: Books, listed: Listed, known: Knowledge, plan: Pl
             budget=budget,
             forecast=record.Forecast(
                 calls_paid=paid,
-                calls_free=sum(plan.counts.values()) - paid,
+                calls_free=sum(calls.values()) - paid,
                 cost_eur=euro(plan.cost),
                 seconds=_seconds(known, plan),
                 left_after=max(0, budget.left - units),
@@ -142,14 +143,18 @@ def _is_of_company(plan: Plan, product: str) -> bool:
     return plan.tariffs[product].payer == COMPANY
 
 
+def _calls(plan: Plan) -> dict[str, int]:
+    """Return the calls per product: a batch is one."""
+    return {product: -(-count // plan.tariffs[product].batch) for product, count in plan.counts.items()}
+
+
 def _seconds(known: Knowledge, plan: Plan) -> float:
     """Return how long the calls take at the allowed pace; services are asked side by side."""
     by_payer: dict[str, float] = {}
-    for product, count in plan.counts.items():
-        tariff = plan.tariffs[product]
-        pace = known.services.source(tariff.payer).requests_per_second
-        calls = -(-count // tariff.batch)
-        by_payer[tariff.payer] = by_payer.get(tariff.payer, 0.0) + calls * (1 + HEADROOM) / pace
+    for product, calls in _calls(plan).items():
+        payer = plan.tariffs[product].payer
+        pace = known.services.source(payer).requests_per_second
+        by_payer[payer] = by_payer.get(payer, 0.0) + calls * (1 + HEADROOM) / pace
     return round(max(by_payer.values(), default=0.0), 1)
 
 

@@ -25,6 +25,7 @@ PACE = {
     "KVK_ENRICH_SOURCE_VIES_WORKERS": "8",
     "KVK_ENRICH_SOURCE_VIES_RETRY_WINDOWS": "0.2;0.2;0.2",
 }
+IMPATIENT = {f"KVK_ENRICH_SOURCE_{source}_TIMEOUT_SECONDS": "3" for source in ("PRACTICE", "KVKBASE", "VIES")}
 KVKBASE_KEY = "practice-tokens"
 FAST = ("--latency", "0", "--per-second", "400")
 
@@ -85,6 +86,25 @@ def check_planned(folder: Path, drawn: Sequence[Drawn]) -> dict[str, Any]:
 def test_a_mixed_list_costs_what_was_planned(tmp_path: Path):
     """Every kind of number: calls, paid and free, and euro are those of the plan; a second run asks nothing."""
     check_planned(tmp_path, mixed(kvk=60, rsin=25, branch=20, legal=25, sole=5, abroad=5))
+
+
+def test_kvkbase_is_asked_in_batches_as_planned(tmp_path: Path):
+    """One batch for all companies, though VAT numbers stand between them; calls and tokens are those of the plan."""
+    listed, out = mixed(kvk=20, sole=6, abroad=2), tmp_path / "out.parquet"
+    path = written(tmp_path, [one.number for one in listed])
+    with serving(tmp_path, *FAST) as server:
+        env = environment(server, **PACE | kvkbase_at(server))
+        arguments: list[str | Path] = [path, "--source", "kvkbase", "--home", tmp_path / "home", "--json"]
+        planned = json.loads(command("plan", *arguments, env=env).stdout)
+        done = command("run", *arguments, "-o", out, env=env)
+        assert done.returncode == 0, done.stderr
+        spent, record = tokens_spent(server), json.loads(done.stdout)
+        requests = [arrival.path for arrival in server.arrivals() if not arrival.path.endswith("/health")]
+    assert requests.count("/kvkbase/v1/batch") == 1
+    assert len(requests) == planned["forecast"]["calls_free"] == record["calls"]["free"] == 1 + 12
+    assert planned["forecast"]["left_after"] == record["budget"]["left"] == KVKBASE_TIERS["pro"][0] - spent
+    assert spent == 20
+    assert {row["enrich_outcome"] for row in enriched(out)} == {"found"}
 
 
 @pytest.mark.slow
@@ -179,9 +199,10 @@ def ledger(folder: Path) -> Counter[str]:
 def test_kvk_and_vies_with_faults(tmp_path: Path):
     """Whatever fails, every row gets its right outcome in a few runs, and the ledger is the server's count."""
     listed = mixed(kvk=100, rsin=40, branch=40, legal=60, sole=20, abroad=30) + unknown(8)
-    env = PACE | {"KVK_ENRICH_SOURCE_PRACTICE_TIMEOUT_SECONDS": "3", "KVK_ENRICH_SOURCE_VIES_TIMEOUT_SECONDS": "3"}
     with serving(tmp_path, *FAST, *faulty(("--fault", KVK_FAULTS), ("--vies-fault", VIES_FAULTS))) as server:
-        told = runs_until_complete(tmp_path, listed, "--source", "practice", env=environment(server, **env))
+        told = runs_until_complete(
+            tmp_path, listed, "--source", "practice", env=environment(server, **PACE | IMPATIENT)
+        )
         services = Counter(arrival.service for arrival in server.arrivals())
     assert told[-1].keys() == {"found", "not_registered", "vat_not_valid"}
     assert ledger(tmp_path) == {"practice": services["kvk"], "practice-vies": services["vies"]}
@@ -192,18 +213,12 @@ def test_kvk_and_vies_with_faults(tmp_path: Path):
 @pytest.mark.timeout(600)
 def test_kvkbase_and_vies_with_faults(tmp_path: Path):
     """The same with kvkbase; the ledger has the tokens that the server has charged."""
-    listed = mixed(kvk=60, sole=10, abroad=12) + unknown(4)
+    listed = mixed(kvk=60, legal=15, sole=10, abroad=12) + unknown(4)
     listed = [one if one.kind == "kvk" else one._replace(kvk_number=None) for one in listed]
     with serving(
         tmp_path, *FAST, *faulty(("--kvkbase-fault", KVKBASE_FAULTS), ("--vies-fault", VIES_FAULTS))
     ) as server:
-        env = PACE | {
-            "KVKBASE_API_KEY": KVKBASE_KEY,
-            "KVK_ENRICH_SOURCE_KVKBASE_BASE_URL": server.base_url("kvkbase"),
-            "KVK_ENRICH_SOURCE_KVKBASE_TIMEOUT_SECONDS": "3",
-            "KVK_ENRICH_SOURCE_VIES_BASE_URL": server.base_url("vies"),
-            "KVK_ENRICH_SOURCE_VIES_TIMEOUT_SECONDS": "3",
-        }
+        env = PACE | IMPATIENT | kvkbase_at(server)
         flags = ["--source", "kvkbase", "--products", "basisprofiel,vestigingen,vat"]
         told = runs_until_complete(tmp_path, listed, *flags, env=environment(server, **env))
         spent = tokens_spent(server)
@@ -211,6 +226,15 @@ def test_kvkbase_and_vies_with_faults(tmp_path: Path):
     assert ledger(tmp_path) == {"kvkbase": spent, "vies": services["vies"]}
     told_of = f"{len(listed)} rows, kvkbase and VIES:"
     print(told_of, [dict(counts) for counts in told], dict(services), f"{spent} tokens")  # noqa: T201 - figures to quote
+
+
+def kvkbase_at(server: Server) -> dict[str, str]:
+    """Return the variables with which *server* is kvkbase and VIES."""
+    return {
+        "KVKBASE_API_KEY": KVKBASE_KEY,
+        "KVK_ENRICH_SOURCE_KVKBASE_BASE_URL": server.base_url("kvkbase"),
+        "KVK_ENRICH_SOURCE_VIES_BASE_URL": server.base_url("vies"),
+    }
 
 
 def tokens_spent(server: Server) -> int:
