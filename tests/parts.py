@@ -137,7 +137,7 @@ class Desked:
             "default",
             Secret(CANARY),
             requests_per_second=per_second,
-            calls_per_month=month,
+            allowance=month,
             micro_eur=20_000,
         )
         self.run = self.journal.begin("job", self.account, ceiling=ceiling, source="list.csv")

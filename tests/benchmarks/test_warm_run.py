@@ -50,7 +50,7 @@ def fill(root: Path, known: list[str]) -> None:
     home, clock = open_home(root), SystemClock()
     journal = open_journal(home, clock)
     account = journal.account(
-        "practice", "default", Secret("practice"), requests_per_second=100, calls_per_month=10**7, micro_eur=20_000
+        "practice", "default", Secret("practice"), requests_per_second=100, allowance=10**7, micro_eur=20_000
     )
     run = journal.begin("fill", account, ceiling=None, source="fill")
     now = datetime.now(UTC) - timedelta(days=1)

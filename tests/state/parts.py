@@ -68,7 +68,7 @@ def account_of(
     journal: Journal, name: str = "main", key: Secret = KEY, *, month: int = 300_000, rps: int = 100
 ) -> Account:
     """Enter the account *name* of the register ``kvk``."""
-    return journal.account("kvk", name, key, requests_per_second=rps, calls_per_month=month, micro_eur=20_000)
+    return journal.account("kvk", name, key, requests_per_second=rps, allowance=month, micro_eur=20_000)
 
 
 @contextmanager

@@ -137,7 +137,7 @@ def test_permits_go_back_to_their_own_month(opened: Desk):
     opened.clock.moment = datetime(2026, 12, 1, 12, tzinfo=UTC)
     opened.journal.lease(opened.run, opened.account, 1)
     opened.journal.give_back(lease.permits)
-    assert [(use.month, use.calls) for use in opened.journal.ledger()] == [("2026-12", 1), ("2026-11", 0)]
+    assert [(use.period, use.units) for use in opened.journal.ledger()] == [("2026-12", 1), ("2026-11", 0)]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_months_are_those_of_amsterdam(tmp_path: Path, moment: str, month: str):
     """A call counts in the month that it is in Amsterdam, in winter and in summer time."""
     with desk(tmp_path, clock=HandClock(datetime.fromisoformat(moment))) as it:
         it.journal.lease(it.run, it.account, 1)
-        assert [use.month for use in it.journal.ledger()] == [month]
+        assert [use.period for use in it.journal.ledger()] == [month]
 
 
 def test_a_new_month_begins_anew(tmp_path: Path):
@@ -300,7 +300,7 @@ def test_three_processes_never_exceed_the_month_nor_share_a_slot(tmp_path: Path)
     assert len(taken) == 300
     assert min(after - before for before, after in pairwise(taken)) >= STEP_NS
     journal = open_journal(open_home(tmp_path / "home"), HandClock())
-    assert [use.calls for use in journal.ledger()] == [300]
+    assert [use.units for use in journal.ledger()] == [300]
     journal.close()
 
 
@@ -316,7 +316,7 @@ def test_one_key_is_one_account(opened: Desk):
 def test_another_register_may_know_the_same_key(opened: Desk):
     """The key of a test register says nothing about the account of another."""
     other = opened.journal.account(
-        "kvk@http://127.0.0.1/api", "crm", KEY, requests_per_second=1, calls_per_month=1, micro_eur=0
+        "kvk@http://127.0.0.1/api", "crm", KEY, requests_per_second=1, allowance=1, micro_eur=0
     )
     assert other.id != opened.account.id
 

@@ -164,8 +164,7 @@ class Journal:
         key: Secret,
         *,
         requests_per_second: float,
-        allowance: int = 0,
-        calls_per_month: int = 0,
+        allowance: int,
         period: Period = "month",
         micro_eur: int,
     ) -> Account:
@@ -180,7 +179,6 @@ class Journal:
             key: The key itself; only a mark of it is kept.
             requests_per_second: The pace.
             allowance: Units that may be used in a *period*.
-            calls_per_month: The allowance of a register that counts calls, by the month.
             period: What the allowance is for.
             micro_eur: Price of a unit.
 
@@ -208,7 +206,7 @@ class Journal:
             (ident,) = sql.execute(
                 "SELECT id FROM account WHERE register = ? AND name = ?", (register, name)
             ).fetchone()
-        return Account(ident, register, name, requests_per_second, allowance or calls_per_month, micro_eur, period)
+        return Account(ident, register, name, requests_per_second, allowance, micro_eur, period)
 
     def used(self, register: str, name: str, period: str) -> int:
         """

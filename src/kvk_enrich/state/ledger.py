@@ -60,16 +60,6 @@ class MonthUse(NamedTuple):
     units: int
     micro_eur: int
 
-    @property
-    def month(self) -> str:
-        """The period, where it is a month."""
-        return self.period
-
-    @property
-    def calls(self) -> int:
-        """The units, where each is a call."""
-        return self.units
-
 
 class Room(NamedTuple):
     """How many permits may be taken, and what ends them."""
