@@ -74,7 +74,7 @@ def explain(job: Job, text: str, *, progress: Progress | None = None, clock: Clo
     steps, cost = ((), 0) if number is None else _steps(job, kind, number, progress, clock)
     hidden = kind == Kind.VAT and vat.may_hold_bsn(number)
     return Explanation(
-        text="(not shown)" if hidden else text,
+        text="(not shown)" if hidden or read["enrich_reason"] == "citizen_number" else text,
         number=vat.masked(number) if hidden else number,
         kind=kind,
         reason=read["enrich_reason"],

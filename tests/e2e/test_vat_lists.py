@@ -219,7 +219,7 @@ def test_what_may_be_a_citizens_number_goes_to_vies_alone(tmp_path: Path):
     secret = delicate(12)
     digits = [number[2:11] for number in secret]
     legal = mixed(legal=3)
-    path = listed(tmp_path, btw=[*secret, *(one.number for one in legal)])
+    path = listed(tmp_path, btw=[*secret, *(one.number for one in legal), f"BSN {digits[3]}"])
     failing = ["--vies-fault", f"code=MS_UNAVAILABLE number={secret[0]},{secret[1]}"]
     with serving(tmp_path, "--latency", "0", *failing) as server:
         out = tmp_path / "out.csv"
@@ -238,8 +238,9 @@ def test_what_may_be_a_citizens_number_goes_to_vies_alone(tmp_path: Path):
             *(one.number for one in legal),
         }
     rows = pl.read_csv(out, infer_schema=False).to_dicts()
-    assert [row["enrich_outcome"] for row in rows] == ["failed"] * 2 + ["not_found"] * 10 + ["found"] * 3
-    assert [row["kvk_number"] for row in rows[12:]] == [one.kvk_number for one in legal]
+    assert [row["enrich_outcome"] for row in rows] == ["failed"] * 2 + ["not_found"] * 10 + ["found"] * 3 + ["invalid"]
+    assert rows[-1]["enrich_reason"] == "citizen_number"
+    assert [row["kvk_number"] for row in rows[12:15]] == [one.kvk_number for one in legal]
     said = "".join(one.stdout + one.stderr for one in done)
     assert [nine for nine in digits if nine in said] == []
     assert holders(tmp_path / "home", digits) == set()

@@ -59,10 +59,14 @@ def items(staged: Path, answers: pl.DataFrame) -> pl.LazyFrame:
 
 def _masked() -> list[pl.Expr]:
     """Star out digits that may be a citizen service number: the report travels further than the list."""
-    number = pl.col("enrich_number")
+    number, raw = pl.col("enrich_number"), pl.col("enrich_raw")
     hides = (pl.col("enrich_kind") == Kind.VAT) & vat.may_hold_bsn_column(number)
     masked = pl.when(hides).then(vat.masked_column(number))
-    return [masked.otherwise(pl.col(name)).alias(name) for name in ("enrich_raw", "enrich_number")]
+    is_called_so = pl.col("enrich_reason") == "citizen_number"
+    return [
+        masked.when(is_called_so).then(raw.str.replace_all(r"[0-9]", "*")).otherwise(raw).alias("enrich_raw"),
+        masked.otherwise(number).alias("enrich_number"),
+    ]
 
 
 def _line() -> list[pl.Expr]:
