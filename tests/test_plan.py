@@ -96,6 +96,7 @@ def test_what_is_free_is_granted_before_what_is_paid():
         (Allowance(1, 9), "month_ceiling"),
         (Allowance(1), "month_ceiling"),
         (Allowance(1, 1), "month_ceiling"),
+        (Allowance(1, spent="day_ceiling"), "day_ceiling"),
     ],
 )
 def test_the_reason_names_the_ceiling_that_binds(allowance, reason):
@@ -113,3 +114,12 @@ def test_units_count_per_number():
     made = make_plan(questions_of(pairs), {"enriched": 9}, tariffs, {"company": Allowance(12)})
     assert listed(made.asks) == pairs[:2]
     assert made.later == {}
+
+
+def test_each_product_takes_its_own_units():
+    """What costs one token is not counted as what costs five, though neither has a price; the cheap ones go first."""
+    tariffs = {"enriched": Tariff("company", 5, 0, 100), "validate-vat": Tariff("company")}
+    pairs = [("enriched", "00000001"), *(("validate-vat", f"{number:08}") for number in range(10))]
+    assert make_plan(questions_of(pairs), {}, tariffs, {"company": Allowance(15)}).deferred.is_empty()
+    made = make_plan(questions_of(pairs), {}, tariffs, {"company": Allowance(14)})
+    assert listed(made.deferred) == pairs[:1]

@@ -194,7 +194,7 @@ class Knowledge:
         used = self._books.journal.used(register_id(source), source.account, self.period(payer))
         left = max(0, source.allowance - used)
         if payer == VAT:
-            return Allowance(left)
+            return Allowance(left, spent=f"{source.period}_ceiling")
         return Allowance(
             left,
             None if job.max_calls is None else max(0, job.max_calls - asked.paid),

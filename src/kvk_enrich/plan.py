@@ -6,7 +6,7 @@ answered are not open any more, so they are not in the plan.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -38,11 +38,13 @@ class Allowance:
         units: What is left of its month or day.
         calls: What is left of the run's own ceiling on paid calls.
         micro_eur: What is left of the run's own ceiling on money.
+        spent: The reason code for questions that the month or day has no units for.
     """
 
     units: int | None = None
     calls: int | None = None
     micro_eur: int | None = None
+    spent: str = "month_ceiling"
 
     def grants(self, wanted: int, tariff: Tariff) -> tuple[int, str]:
         """Return how many of *wanted* questions may be asked at *tariff*, and the reason code for the rest."""
@@ -53,7 +55,7 @@ class Allowance:
         of_month = None if self.units is None else self.units // tariff.units
         limits = [limit for limit in (of_run, of_month) if limit is not None]
         binds_run = of_run is not None and (of_month is None or of_run < of_month)
-        return min(wanted, *limits, wanted), "run_ceiling" if binds_run else "month_ceiling"
+        return min(wanted, *limits, wanted), "run_ceiling" if binds_run else self.spent
 
     def less(self, count: int, tariff: Tariff) -> "Allowance":
         """Return what is left after *count* questions at *tariff*."""
@@ -61,10 +63,11 @@ class Allowance:
         def rest(limit: int | None, taken: int) -> int | None:
             return None if limit is None else max(0, limit - taken)
 
-        return Allowance(
-            rest(self.units, count * tariff.units),
-            rest(self.calls, count if tariff.micro_eur else 0),
-            rest(self.micro_eur, count * tariff.micro_eur),
+        return replace(
+            self,
+            units=rest(self.units, count * tariff.units),
+            calls=rest(self.calls, count if tariff.micro_eur else 0),
+            micro_eur=rest(self.micro_eur, count * tariff.micro_eur),
         )
 
 
@@ -108,7 +111,7 @@ def make_plan(
     """
     Return what to do about the questions that have no answer yet.
 
-    What is free is granted first: it may show that a paid question need not be asked.
+    What is free is granted first, what is dear last: an answer may show that a paid question need not be asked.
 
     Args:
         open_questions: ``product, kind, number``, distinct, in the order of the list.
@@ -120,9 +123,9 @@ def make_plan(
     left = dict(allowances)
     rows = open_questions.with_row_index("place")
     asks, deferred = [], []
-    for payer, price in sorted({(tariff.payer, tariff.micro_eur) for tariff in tariffs.values()}):
-        products = [name for name, tariff in tariffs.items() if (tariff.payer, tariff.micro_eur) == (payer, price)]
-        tariff = max((tariffs[name] for name in products), key=lambda tariff: tariff.units)
+    for payer, price, units in sorted({(tariff.payer, tariff.micro_eur, tariff.units) for tariff in tariffs.values()}):
+        tariff = Tariff(payer, units, price)
+        products = [name for name, each in tariffs.items() if replace(each, batch=1) == tariff]
         group = rows.filter(pl.col("product").is_in(products))
         allowance = left.get(payer, Allowance())
         granted, reason = (0, "offline") if offline else allowance.grants(len(group), tariff)
