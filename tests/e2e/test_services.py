@@ -18,6 +18,8 @@ from tests.harness import Drawn, Server, answered, command, drawn, environment, 
 from kvk_enrich.practice import population, published, vat_numbers
 from kvk_enrich.practice.settings import KVKBASE_TIERS
 
+pytestmark = pytest.mark.timeout(180)  # several processes each, on machines that do other things too
+
 PACE = {
     "KVK_ENRICH_SOURCE_PRACTICE_REQUESTS_PER_SECOND": "400",
     "KVK_ENRICH_SOURCE_VIES_REQUESTS_PER_SECOND": "100",
@@ -156,6 +158,14 @@ STALE = {"vat_unconfirmed"}
 def faulty(*groups: tuple[str, Sequence[str]]) -> list[str]:
     """Return the flags that script the faults of *groups*."""
     return [part for flag, faults in groups for fault in faults for part in (flag, fault)]
+
+
+@pytest.mark.parametrize("flag", ["--fault", "--vies-fault", "--kvkbase-fault"])
+def test_a_fault_that_cannot_be_read_is_told_with_its_flag(flag: str):
+    """The register does not begin to serve."""
+    done = command("practice", "serve", "--port", "0", flag, "nonsense")
+    assert done.returncode == 2
+    assert f"{flag}: a fault has no word 'nonsense'" in done.stderr
 
 
 def unknown(many: int) -> list[Drawn]:
