@@ -21,7 +21,11 @@ from kvk_enrich import __version__
 from kvk_enrich.errors import ConfigError, Declined, EnrichError, ExitCode, StorageError
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from kvk_enrich.flow import Finished, Forecast
+    from kvk_enrich.keeping import Forgotten
+    from kvk_enrich.model import Kind
     from kvk_enrich.progress import Progress
 
 T = TypeVar("T")
@@ -39,9 +43,11 @@ config = typer.Typer(help="The configuration as it will be used, secrets masked.
 budget = typer.Typer(
     help="The month's ledger per account: calls, euro, left, forecast.", **_OPTIONS | {"no_args_is_help": False}
 )
+cache = typer.Typer(help="What is kept: show it, hand it out, forget it.", **_OPTIONS | {"no_args_is_help": False})
 practice = typer.Typer(help="The practice register: fictional companies, scripted faults.", **_OPTIONS)
 app.add_typer(runs, name="runs")
 app.add_typer(budget, name="budget")
+app.add_typer(cache, name="cache")
 app.add_typer(config, name="config")
 app.add_typer(practice, name="practice")
 
@@ -280,17 +286,20 @@ def _confirmed(yes: bool, progress: "Progress") -> Callable[["Forecast"], None] 
     def confirm(forecast: "Forecast") -> None:
         progress.finish()
         _say(*_forecast_lines(forecast))
-        # polars' own handler lets a system call go on after Ctrl-C, so the prompt would not notice it.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.siginterrupt(signal.SIGINT, True)
-        try:
-            agreed = typer.confirm("Ask the register now?", err=True)
-        except typer.Abort:
-            agreed = False
-        if not agreed:
+        if not _is_agreed("Ask the register now?"):
             raise Declined("nothing was asked, nothing was spent")
 
     return confirm
+
+
+def _is_agreed(question: str) -> bool:
+    # polars' own handler lets a system call go on after Ctrl-C, so the prompt would not notice it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.siginterrupt(signal.SIGINT, True)
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
 
 
 @runs.callback(invoke_without_command=True)
@@ -336,6 +345,135 @@ def budget_show(home: Home = None, config: ConfigFile = None, json: Json = False
 
     lines = books.ledger(_settings(home, config))
     _print(json, lambda: [line._asdict() for line in lines], lambda: telling.ledger(lines))
+
+
+KindOfNumber = Annotated[
+    str | None, typer.Option("--kind", help="What NUMBER is: auto, kvk, vat, rsin or branch. [auto]")
+]
+
+
+@cache.callback(invoke_without_command=True)
+def cache_default(context: typer.Context, home: Home = None, config: ConfigFile = None, json: Json = False) -> None:
+    """Show what is kept, by register and product."""
+    if context.invoked_subcommand is None:
+        cache_stats(home, config, json)
+
+
+@cache.command("stats")
+def cache_stats(home: Home = None, config: ConfigFile = None, json: Json = False) -> None:
+    """Show what is kept, by register and product."""
+    from dataclasses import asdict
+
+    from kvk_enrich import keeping, telling
+
+    with _notes() as progress:
+        held = keeping.stats(_settings(home, config).home, progress=progress)
+    data = asdict(held) | {"holdings": [holding._asdict() for holding in held.holdings]}
+    _print(json, lambda: data, lambda: telling.stats(held))
+
+
+@cache.command("prune")
+def cache_prune(
+    older_than: Annotated[str | None, typer.Option(metavar="AGE", help="Such as 90d. [cache.retention: 400d]")] = None,
+    home: Home = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Erase old answers for good, and files that were set aside. Money and runs stay in the books."""
+    from kvk_enrich import keeping, telling
+    from kvk_enrich.config import read
+
+    settings = read({"home": home}, config_file=config)
+    age = settings.sections.cache.retention if older_than is None else _age(older_than)
+    with _notes() as progress:
+        pruned = keeping.prune(settings.home, age, progress=progress)
+    _print(json, pruned._asdict, lambda: telling.pruned(pruned))
+
+
+@cache.command("forget")
+def cache_forget(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="Of any kind.")],
+    kind: KindOfNumber = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    home: Home = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """
+    Erase for good all that is kept of a company, whichever of its numbers is given.
+
+    Shows what would go and asks first. Lists and the outputs of runs are your own files: they stay.
+    """
+    from kvk_enrich import keeping, telling
+
+    folder, of_kind = _settings(home, config).home, _kind(kind)
+    with _notes() as progress:
+        if not yes:
+            _say(*telling.dossier(keeping.known(folder, number, of_kind, progress=progress)))
+            _agree("Erase it for good?", "nothing was erased")
+        forgotten = keeping.forget(folder, number, of_kind, progress=progress)
+    _print(json, lambda: _data(forgotten), lambda: telling.forgotten(forgotten))
+
+
+@cache.command("export")
+def cache_export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Suffix decides: .json or .parquet.")],
+    number: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Only what is kept of this company, and all of that.")
+    ] = None,
+    kind: KindOfNumber = None,
+    home: Home = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Write what is kept to a file: all of it, or what is kept of one company, for its request of access."""
+    from kvk_enrich import keeping, telling
+
+    with _notes() as progress:
+        written = keeping.export(_settings(home, config).home, file, number, _kind(kind), progress=progress)
+    _print(json, lambda: {"path": str(written.path), "rows": written.rows}, lambda: telling.exported(written))
+
+
+def _age(text: str) -> "timedelta":
+    from kvk_enrich.config.checks import duration
+
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise ConfigError(f"--older-than: {error}") from None
+
+
+def _kind(text: str | None) -> "Kind | None":
+    from kvk_enrich.model import Kind
+
+    if text in (None, "auto"):
+        return None
+    try:
+        return Kind(text)
+    except ValueError:
+        raise ConfigError(f"--kind: must be auto, {', '.join(Kind)}, got {text!r}") from None
+
+
+def _agree(question: str, otherwise: str) -> None:
+    """Ask on a terminal. Raises where there is none, or where the answer is no."""
+    if not sys.stdin.isatty() or not sys.stderr.isatty():
+        raise ConfigError(f"--yes: give it, as there is no terminal to ask on; {otherwise}")
+    if not _is_agreed(question):
+        raise Declined(otherwise)
+
+
+def _data(forgotten: "Forgotten") -> dict[str, object]:
+    from dataclasses import asdict
+
+    told = asdict(forgotten)
+    told["dossier"]["known"] = [known._asdict() for known in forgotten.dossier.known]
+    return told
+
+
+def _notes() -> "Progress":
+    from kvk_enrich.progress import Notes
+
+    return Notes(sys.stderr)
 
 
 @config.command("show")

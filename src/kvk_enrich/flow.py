@@ -13,7 +13,7 @@ from functools import partial
 
 import anyio
 
-from kvk_enrich import columns, listing, record, write
+from kvk_enrich import columns, keeping, listing, record, write
 from kvk_enrich.asking import Asked, ask_all
 from kvk_enrich.clock import Clock
 from kvk_enrich.config import Job, config_sha256
@@ -70,7 +70,9 @@ def run(
         plan = known.plan()
         if plan.cost and confirm is not None:
             confirm(_forecast(job, books, listed, known, plan))
-        return _carried_out(job, books, listed, known, plan)
+        finished = _carried_out(job, books, listed, known, plan)
+        keeping.prune_daily(books, job.retention)
+        return finished
 
 
 def forecast(job: Job, *, progress: Progress | None = None, clock: Clock | None = None) -> Forecast:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from kvk_enrich.explaining import Explanation
     from kvk_enrich.flow import Finished, Forecast
     from kvk_enrich.inspecting import Example, Inspection
+    from kvk_enrich.keeping import Dossier, Exported, Forgotten, Stats
     from kvk_enrich.record import Rows
     from kvk_enrich.searching import Hits
+    from kvk_enrich.state.erasing import Pruned
     from kvk_enrich.state.journal import RunLine
 
 _NEXT = {
@@ -210,6 +212,72 @@ def explanation(told: "Explanation") -> list[str]:
 _STATES = {"found": "known", "not_found": "known, not found", "ask": "to be asked", "later": "depends on the answers"}
 
 
+def stats(held: "Stats") -> list[str]:
+    """Return what is kept as a table, and how large the files are."""
+    table = [
+        (
+            line.register,
+            line.product,
+            f"{line.numbers:,}",
+            f"{line.found:,}",
+            f"{line.not_found:,}",
+            f"{line.answers:,}",
+            f"{line.oldest:%Y-%m-%d}",
+            f"{line.newest:%Y-%m-%d}",
+            _size(line.size),
+        )
+        for line in held.holdings
+    ]
+    head = ("register", "product", "numbers", "found", "not found", "answers", "oldest", "newest", "size")
+    lines = _table(head, table) if table else ["Nothing is kept yet."]
+    lines.append(f"files: cache {_size(held.cache_bytes)}, journal {_size(held.journal_bytes)}")
+    if held.set_aside_files:
+        lines.append(
+            f"set aside as damaged: {_count(held.set_aside_files, 'file')}, {_size(held.set_aside_bytes)};"
+            " kvk-enrich cache prune erases them"
+        )
+    return lines
+
+
+def dossier(kept: "Dossier") -> list[str]:
+    """Return what is kept of one company as a table: what forgetting would erase."""
+    lines = [f"Kept of the company of {kept.kind} {kept.number}:"]
+    if kept.known:
+        table = [
+            (line.kind, line.number, line.register, line.product, f"{line.answers:,}", f"{line.last:%Y-%m-%d}")
+            for line in kept.known
+        ]
+        lines += [f"  {line}" for line in _table(("kind", "number", "register", "product", "answers", "newest"), table)]
+    else:
+        lines.append("  no answer")
+    if kept.attempts:
+        lines.append(
+            f"  {_count(kept.attempts, 'call')} without an answer: the number goes, the money stays in the books"
+        )
+    return lines
+
+
+def forgotten(gone: "Forgotten") -> list[str]:
+    """Return what was erased, and what is left to do."""
+    answers = sum(line.answers for line in gone.dossier.known)
+    lines = [f"Erased: {_count(answers, 'answer')} about the company of {gone.dossier.kind} {gone.dossier.number}."]
+    if gone.set_aside_files:
+        lines.append(f"{_count(gone.set_aside_files, 'damaged file')} that had been set aside went too.")
+    lines.append("Your lists, and what runs wrote for you, are your own files: look there too.")
+    return lines
+
+
+def pruned(gone: "Pruned") -> list[str]:
+    """Return what was erased because of its age."""
+    files = f", {_count(gone.files, 'file')} that had been set aside" if gone.files else ""
+    return [f"Erased: {_count(gone.answers, 'answer')}, {_count(gone.calls, 'line')} of calls{files}."]
+
+
+def exported(written: "Exported") -> list[str]:
+    """Return where an export is."""
+    return [f"{written.path}{_rows(written.rows)}"]
+
+
 def settings(lines: Iterable["Setting"]) -> list[str]:
     """Return settings as a table."""
     return _table(("key", "value", "from"), [(line.key, line.value, line.origin) for line in lines])
@@ -237,6 +305,10 @@ def _count(number: int, noun: str) -> str:
 
 def _rows(rows: int | None) -> str:
     return "" if rows is None else f" ({_count(rows, 'row')})"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1_000_000:,.1f} MB"
 
 
 def _euro(amount: Decimal) -> str:

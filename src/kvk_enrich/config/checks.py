@@ -51,7 +51,8 @@ def one_of(known: Sequence[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _duration(value: object) -> object:
+def duration(value: object) -> timedelta:
+    """Return what a text such as ``30d`` means. Raises ValueError where it means nothing."""
     if isinstance(value, timedelta):
         return value
     match = re.fullmatch(r"([0-9]{1,5}) ?([smhd])", value.strip()) if isinstance(value, str) else None
@@ -157,7 +158,7 @@ Whole = Annotated[int, BeforeValidator(_no_bool)]
 Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
 Euro = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, le=1_000_000, decimal_places=6, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Duration = Annotated[timedelta, BeforeValidator(duration)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 AccountName = Annotated[str, AfterValidator(_account)]

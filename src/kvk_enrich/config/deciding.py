@@ -72,6 +72,7 @@ def load(
         max_micro_eur=None if max_eur is None else micro(max_eur),
         max_age_found=sections.cache.max_age_found,
         max_age_not_found=min(sections.cache.max_age_not_found, sections.cache.max_age_found),
+        retention=sections.cache.retention,
         refresh=sections.run.refresh,
         offline=sections.run.offline,
         only_missing=sections.run.only_missing,

@@ -215,10 +215,11 @@ class Sources(_Section):
 
 
 class Cache(_Section):
-    """How long an answer is good for."""
+    """How long an answer is good for, and how long it is kept."""
 
     max_age_found: Duration = timedelta(days=30)
     max_age_not_found: Duration = timedelta(days=7)
+    retention: Annotated[Duration, Field(gt=timedelta())] = timedelta(days=400)
 
 
 class Budget(_Section):
@@ -253,7 +254,7 @@ def _leaves(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
 KEYS: Final[tuple[str, ...]] = tuple(_leaves(Sections))
 """The path of every key, in the order of the sections."""
 
-LATER: Final = frozenset({"output.failed", "output.report", "run.compare", "cache.retention"})
+LATER: Final = frozenset({"output.failed", "output.report", "run.compare"})
 """Keys that are decided upon and not there yet."""
 
 VARIABLE_PREFIX: Final = "KVK_ENRICH_"

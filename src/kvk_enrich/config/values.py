@@ -86,6 +86,7 @@ class Job:
     max_micro_eur: int | None = None
     max_age_found: timedelta = timedelta(days=30)
     max_age_not_found: timedelta = timedelta(days=7)
+    retention: timedelta = timedelta(days=400)
     refresh: bool = False
     offline: bool = False
     only_missing: str | None = None

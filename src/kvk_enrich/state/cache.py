@@ -10,6 +10,7 @@ open; a cache that is damaged, lost or not ours is set aside and rebuilt from th
 
 import fcntl
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -120,6 +121,24 @@ class Cache:
             # Made anew when the journal no longer kept the newest answers: there is no more to take over.
             self._connection.execute("UPDATE absorbed SET up_to = ?", [journal.absorbed()])
         return total
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """For the other modules of this folder, which know the tables."""
+        return self._connection
+
+    def replace(self, path: Path, made: Path) -> None:
+        """Put the file *made* in the place of this cache, which lies at *path* and is closed by that."""
+        self._connection.execute("CHECKPOINT")
+        self._connection.close()
+        with made.open("rb") as file:
+            os.fsync(file.fileno())
+        made.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     @property
     def is_empty(self) -> bool:
@@ -252,7 +271,7 @@ def _connect(home: Home, journal: Journal) -> duckdb.DuckDBPyConnection | None:
     if not _is_duckdb(home.cache):
         return None
     try:
-        connection = duckdb.connect(str(home.cache), config=_options(home))
+        connection = duckdb.connect(str(home.cache), config=options(home.root / "tmp"))
     except duckdb.Error:
         return None
     try:
@@ -269,23 +288,24 @@ def _connect(home: Home, journal: Journal) -> duckdb.DuckDBPyConnection | None:
 
 def _made(home: Home, journal: Journal) -> duckdb.DuckDBPyConnection:
     try:
-        connection = duckdb.connect(str(home.cache), config=_options(home))
+        connection = duckdb.connect(str(home.cache), config=options(home.root / "tmp"))
     except duckdb.Error as error:
         raise StorageError(f"the cache {home.cache} cannot be made: {error}") from error
     try:
         home.cache.chmod(0o600)
-        _create(connection, journal.id)
+        create(connection, journal.id)
     except duckdb.Error as error:
         connection.close()
         raise StorageError(f"the cache {home.cache} cannot be made: {error}") from error
     return connection
 
 
-def _options(home: Home) -> dict[str, str | bool | int | float | list[str]]:
+def options(working_files: Path) -> dict[str, str | bool | int | float | list[str]]:
+    """Return how DuckDB is opened; what memory has no room for goes to *working_files*."""
     return {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
-        "temp_directory": str(home.root / "tmp"),
+        "temp_directory": str(working_files),
         "preserve_insertion_order": "false",
     }
 
@@ -308,7 +328,7 @@ def _is_duckdb(path: Path) -> bool:
 def _is_readable(home: Home) -> bool:
     """Say whether every block of the cache can be read: opening it reads but few."""
     try:
-        with duckdb.connect(str(home.cache), config=_options(home)) as connection:
+        with duckdb.connect(str(home.cache), config=options(home.root / "tmp")) as connection:
             for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
                 connection.execute(f'SELECT max(hash(t)) FROM "{name}" t').fetchall()
     except duckdb.Error:
@@ -361,7 +381,8 @@ def _set_aside(path: Path, notes: Callable[[str], None]) -> None:
     notes(f"The cache was damaged or is no cache; it was set aside as {path.name}.quarantine-{stamp}.")
 
 
-def _create(sql: duckdb.DuckDBPyConnection, journal_id: str) -> None:
+def create(sql: duckdb.DuckDBPyConnection, journal_id: str) -> None:
+    """Make the tables of the cache of the journal *journal_id*."""
     with _transaction(sql):
         sql.execute("CREATE TABLE meta (key VARCHAR, value VARCHAR)")
         sql.execute(

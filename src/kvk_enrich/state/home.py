@@ -53,7 +53,27 @@ class Home:
             lock.release()
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _sweep(self, keep: Path) -> None:
+    def clear(self) -> None:
+        """
+        Remove all working files; those who call this hold the cache's lock, as its own lie there too.
+
+        Raises:
+            StateInUse: a process that lives has some: they hold its list.
+        """
+        self._sweep()
+        for left in (self.root / "tmp").iterdir():
+            if (left / ".lock").exists():
+                raise StateInUse(f"another kvk-enrich uses the home {self.root}; try again when it has finished")
+            if not left.is_dir():
+                left.unlink(missing_ok=True)
+            elif not left.name.startswith("run-"):  # a run writes nothing before it has its lock
+                shutil.rmtree(left, ignore_errors=True)
+
+    def set_aside(self) -> list[Path]:
+        """Return the damaged files that were set aside: they hold what those they were taken for held."""
+        return sorted(self.root.glob("*.quarantine-*"))
+
+    def _sweep(self, keep: Path | None = None) -> None:
         for folder in (self.root / "tmp").iterdir():
             if folder == keep or not (folder / ".lock").exists():
                 continue
