@@ -1,9 +1,10 @@
 """One number, explained: how it is read, what is known of it, which calls it would take, at what cost. Makes none."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -15,7 +16,8 @@ from kvk_enrich.knowing import Freshness, Knowledge, opened
 from kvk_enrich.model import Kind, euro
 from kvk_enrich.progress import Progress
 
-_CELL = "number"
+_CELL: Final = "number"
+_DIGITS: Final = re.compile("[0-9]{9}")
 
 
 class Step(NamedTuple):
@@ -71,8 +73,8 @@ def explain(job: Job, text: str, *, progress: Progress | None = None, clock: Clo
     cell = pl.LazyFrame({_CELL: [text]}, schema={_CELL: pl.String})
     read = identify.identify(cell, [_CELL], job.kind, strict=job.strict).collect().row(0, named=True)
     number, kind = read["enrich_number"], read["enrich_kind"]
-    steps, cost = ((), 0) if number is None else _steps(job, kind, number, progress, clock)
     hidden = kind == Kind.VAT and vat.may_hold_bsn(number)
+    steps, cost = ((), 0) if number is None else _steps(job, kind, number, progress, clock, hidden=hidden)
     return Explanation(
         text="(not shown)" if hidden or read["enrich_reason"] == "citizen_number" else text,
         number=vat.masked(number) if hidden else number,
@@ -86,7 +88,7 @@ def explain(job: Job, text: str, *, progress: Progress | None = None, clock: Clo
 
 
 def _steps(
-    job: Job, kind: str, number: str, progress: Progress | None, clock: Clock | None
+    job: Job, kind: str, number: str, progress: Progress | None, clock: Clock | None, *, hidden: bool
 ) -> tuple[tuple[Step, ...], int]:
     numbers = pl.DataFrame({"kind": [kind], "number": [number], "wanted": [True]})
     with opened(job, progress, clock) as books:
@@ -96,15 +98,10 @@ def _steps(
         left_out = {(product, one): reason for product, _, one, reason in plan.deferred.iter_rows()}
         steps = []
         for product, _, one, status, reason, fetched_at in known.standing().iter_rows():
-            price = euro(plan.tariffs[product].micro_eur)
             fate = status or left_out.get((product, one), "ask")
-            steps.append(
-                Step(product, _shown(one), fate, reason, fetched_at, price if fate == "ask" else Decimal("0.00"))
-            )
+            cost = euro(plan.tariffs[product].micro_eur if fate == "ask" else 0)
+            shown = _DIGITS.sub("*" * 9, one) if hidden else one
+            steps.append(Step(product, shown, fate, reason, fetched_at, cost))
         for product, count in plan.later.items():
             steps.append(Step(product, None, "later", None, None, euro(count * plan.tariffs[product].micro_eur)))
         return tuple(steps), plan.cost
-
-
-def _shown(number: str) -> str:
-    return vat.masked(number) if vat.may_hold_bsn(number) else number

@@ -338,7 +338,7 @@ class Knowledge:
         waiting = routes.waiting(self._resolved, self._open(), self.wish)
         return Numbers(
             distinct=self.numbers.height,
-            cached=self._chosen.height - waiting,
+            cached=routes.waiting(self._resolved, self._questions, self.wish) - waiting,
             asked=routes.waiting(self._resolved, plan.asks, self.wish),
         )
 

@@ -7,6 +7,7 @@ answered are not open any more, so they are not in the plan.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import polars as pl
 
@@ -21,12 +22,14 @@ class Tariff:
         units: Of that allowance, per number.
         micro_eur: Per number; 0: free.
         batch: Numbers in one call at most.
+        unit: What people call a unit.
     """
 
     payer: str
     units: int = 1
     micro_eur: int = 0
     batch: int = 1
+    unit: Literal["call", "token"] = "call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,8 @@ class Plan:
     def counts(self) -> dict[str, int]:
         """Questions per product, those that may come later included."""
         now = dict(self.asks["product"].value_counts().iter_rows())
-        return {product: now.get(product, 0) + self.later.get(product, 0) for product in now | dict(self.later)}
+        both = {product: now.get(product, 0) + self.later.get(product, 0) for product in self.tariffs}
+        return {product: count for product, count in both.items() if count}
 
     @property
     def cost(self) -> int:

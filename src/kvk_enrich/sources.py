@@ -61,7 +61,7 @@ class Services:
         if self.wish.is_kvk:
             return Tariff(COMPANY, micro_eur=0 if product == "zoeken" else price)
         units = TOKENS[product]
-        return Tariff(COMPANY, units, units * price, Kvkbase.products[product])
+        return Tariff(COMPANY, units, units * price, Kvkbase.products[product], "token")
 
     def source(self, payer: str) -> Source:
         """Return who is asked."""
