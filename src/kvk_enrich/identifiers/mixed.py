@@ -11,6 +11,7 @@ KVK label is read as that country's VAT number first: foreign companies have no 
 'DK12345678'
 """
 
+import re
 from typing import Final
 
 import polars as pl
@@ -23,6 +24,8 @@ from kvk_enrich.model import Kind
 _NO_NUMBER: Final = ("not_a_number", "wrong_length")
 _PERHAPS_VAT: Final = ("looks_like_vat", "looks_like_rsin", *_NO_NUMBER)
 _ABROAD: Final = ("vat_gb", "vat_not_in_vies")
+_SIGNS: Final = "[^0-9A-Za-z]"
+_HALF: Final = "[Nn][Ll][0-9]{9}"
 _MORE_EXACT: Final = ("wrong_format", "two_numbers", "placeholder")
 """What the reader of VAT numbers knows better than that of KVK numbers, where neither sees a number."""
 
@@ -37,6 +40,8 @@ def read(text: str, country: str | None = None) -> tuple[Kind | None, Reading]:
             return Kind.VAT, as_vat
         if as_kvk.number is None and _says_more(as_kvk.reason, as_vat.reason):
             return None, as_vat
+    if as_kvk.reason == "looks_like_rsin" and _is_half_a_vat_number(text):
+        return None, Reading(None, "wrong_format", None, ())
     if as_kvk.reason == "looks_like_rsin":
         return _of(Kind.RSIN, rsin.read(text))
     if as_kvk.reason == "looks_like_branch_number":
@@ -47,6 +52,11 @@ def read(text: str, country: str | None = None) -> tuple[Kind | None, Reading]:
 def _says_more(as_kvk: str | None, as_vat: str | None) -> bool:
     exact = as_kvk in _NO_NUMBER and as_vat in _MORE_EXACT
     return as_kvk == "looks_like_vat" or as_vat in _ABROAD or exact
+
+
+def _is_half_a_vat_number(text: str) -> bool:
+    """Say whether *text* is NL and nine digits: a VAT number without its end, whose digits may be a citizen's."""
+    return re.fullmatch(_HALF, re.sub(_SIGNS, "", text)) is not None
 
 
 def _of(kind: Kind, reading: Reading) -> tuple[Kind | None, Reading]:
@@ -94,10 +104,13 @@ def _read_cells(frame: pl.LazyFrame) -> pl.LazyFrame:
         cells = {"enrich_cell": pl.when(where).then("enrich_cell"), "enrich_beside": pl.col("enrich_beside")}
         frame = apart(frame, cells, _READERS[kind], READ, at_once=True)
         frame = frame.rename({part: f"enrich_{kind}_{part}" for part in READ})
+    half = _is_half_a_vat_number_column(pl.col("enrich_cell")) & (reason == "looks_like_rsin")
+    parts = {part: pl.when(~half).then(_of_chosen(part)) for part in READ}
+    parts["enrich_reason"] = pl.when(half).then(pl.lit("wrong_format")).otherwise(_of_chosen("enrich_reason"))
     return frame.with_columns(enrich_kind=_chosen()).select(
         *own,
-        *(_of_chosen(part).alias(part) for part in READ),
-        enrich_kind=pl.when(_of_chosen("enrich_number").is_not_null()).then("enrich_kind"),
+        **parts,
+        enrich_kind=pl.when(parts["enrich_number"].is_not_null()).then("enrich_kind"),
     )
 
 
@@ -107,6 +120,10 @@ _READERS: Final = {
     Kind.RSIN: rsin.read_cells,
     Kind.BRANCH: branch.read_cells,
 }
+
+
+def _is_half_a_vat_number_column(cell: pl.Expr) -> pl.Expr:
+    return cell.str.replace_all(_SIGNS, "").str.contains(f"^{_HALF}$").fill_null(value=False)
 
 
 def _is_dutch_vat(cell: pl.Expr) -> pl.Expr:

@@ -62,7 +62,8 @@ def _masked() -> list[pl.Expr]:
     number, raw = pl.col("enrich_number"), pl.col("enrich_raw")
     hides = (pl.col("enrich_kind") == Kind.VAT) & vat.may_hold_bsn_column(number)
     masked = pl.when(hides).then(vat.masked_column(number))
-    is_called_so = pl.col("enrich_reason") == "citizen_number"
+    half = (pl.col("enrich_reason") == "wrong_format") & raw.str.contains("(?i:nl)[^a-z0-9]*[0-9]")
+    is_called_so = (pl.col("enrich_reason") == "citizen_number") | half
     return [
         masked.when(is_called_so).then(raw.str.replace_all(r"[0-9]", "*")).otherwise(raw).alias("enrich_raw"),
         masked.otherwise(number).alias("enrich_number"),
