@@ -192,10 +192,11 @@ def prune_daily(books: Books, retention: timedelta) -> None:
     """
     Erase what is older than *retention*, once a day, at the end of a run; a note says so.
 
-    Whatever goes wrong, the run has come to its end: the next day tries again, or ``cache prune`` says why.
+    Whatever goes wrong, the run has come to its end: the next one tries again, or ``cache prune`` says why.
     """
+    today = books.clock.now().astimezone(AMSTERDAM).date().isoformat()
     with suppress(EnrichError):
-        if not erasing.is_due(books.home, books.clock.now().astimezone(AMSTERDAM).date().isoformat()):
+        if erasing.pruned_on(books.home) == today:
             return
         with books.cache() as cache:
             pruned = erasing.prune(
@@ -205,6 +206,7 @@ def prune_daily(books: Books, retention: timedelta) -> None:
                 before=_ago(books, retention),
                 set_aside_before=books.clock.now() - _SET_ASIDE_KEPT,
             )
+        erasing.enter_pruned(books.home, today)
         if pruned.answers:
             books.progress.note(
                 f"{pruned.answers:,} answers older than {retention.days} days (cache.retention) were erased."

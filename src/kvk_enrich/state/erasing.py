@@ -9,6 +9,7 @@ kill at any moment the same can be asked again and finds the rest.
 import json
 import sqlite3
 from collections.abc import Collection, Iterable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -58,13 +59,11 @@ def forget(home: Home, journal: Journal, cache: Cache, company: Related) -> int:
     _require_alone(home, journal)
     home.clear()
     files = _remove_set_aside(home, datetime.max.replace(tzinfo=UTC))
-    connection = Connection(home.journal)
-    try:
+    with closing(Connection(home.journal)) as connection:
+        connection.rows("PRAGMA secure_delete = ON")  # should it end before all is written anew
         with connection.transaction() as sql:
             _forget_in_journal(sql, company)
         _compact(connection)
-    finally:
-        connection.close()
     rewrite(home, cache, gone=company.keys, since=_EVER)
     return files
 
@@ -99,46 +98,41 @@ def prune(home: Home, journal: Journal, cache: Cache, *, before: datetime, set_a
     ((answers,),) = cache.connection.execute(
         "SELECT count(*) FROM answers WHERE fetched_at < ?", [before.astimezone(UTC).replace(tzinfo=None)]
     ).fetchall()
-    connection = Connection(home.journal)
-    try:
+    with closing(Connection(home.journal)) as connection:
+        connection.rows("PRAGMA secure_delete = ON")  # should it end before all is written anew
         with connection.transaction() as sql:
             copies = sql.execute("DELETE FROM answer WHERE fetched_at < ?", (moment,)).rowcount
             calls = sql.execute(
                 "DELETE FROM call WHERE state IN ('answered', 'failed') AND sent_at < ?", (moment,)
             ).rowcount
-        if copies or calls:
+        if answers or copies or calls:
             _compact(connection)
-    finally:
-        connection.close()
     if answers:
         rewrite(home, cache, gone=pl.DataFrame(schema=KEY), since=before.astimezone(UTC))
     return Pruned(answers, calls, files)
 
 
-def is_due(home: Home, today: str) -> bool:
-    """Say whether nothing was pruned *today* yet, and enter that it is."""
-    connection = Connection(home.journal)
-    try:
-        with connection.transaction() as sql:
-            if sql.execute("SELECT 1 FROM meta WHERE key = ? AND value = ?", (_PRUNED, today)).fetchone():
-                return False
-            sql.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_PRUNED, today))
-            return True
-    finally:
-        connection.close()
+def pruned_on(home: Home) -> str | None:
+    """Return the day that was last given to :func:`enter_pruned`."""
+    with closing(Connection(home.journal)) as connection:
+        rows = connection.rows("SELECT value FROM meta WHERE key = ?", (_PRUNED,))
+    return str(rows[0][0]) if rows else None
+
+
+def enter_pruned(home: Home, day: str) -> None:
+    """Enter that nothing is left to prune on *day*."""
+    with closing(Connection(home.journal)) as connection, connection.transaction() as sql:
+        sql.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_PRUNED, day))
 
 
 def attempts(home: Home, names: Collection[str]) -> list[Attempt]:
     """Return the calls that brought no answer for any of *names*, oldest first."""
-    connection = Connection(home.journal)
-    try:
+    with closing(Connection(home.journal)) as connection:
         rows = connection.rows(
             "SELECT account.register, value, sent_at, code, run FROM call JOIN account ON account.id = call.account,"
             " json_each(call.vain) WHERE value IN (SELECT value FROM json_each(?)) ORDER BY sent_at, call.id",
             (json.dumps(sorted(names)),),
         )
-    finally:
-        connection.close()
     return [
         Attempt(str(register), str(number), datetime.fromisoformat(str(sent_at)), str(code), str(run))
         for register, number, sent_at, code, run in rows
@@ -147,11 +141,8 @@ def attempts(home: Home, names: Collection[str]) -> list[Attempt]:
 
 def _require_alone(home: Home, journal: Journal) -> None:
     journal.sweep()
-    connection = Connection(home.journal)
-    try:
+    with closing(Connection(home.journal)) as connection:
         runs = connection.rows("SELECT id FROM run WHERE state = 'running'")
-    finally:
-        connection.close()
     if runs:
         raise StateInUse(f"run {runs[0][0]} is under way; try again when it has finished")
 

@@ -66,7 +66,7 @@ class Home:
                 raise StateInUse(f"another kvk-enrich uses the home {self.root}; try again when it has finished")
             if not left.is_dir():
                 left.unlink(missing_ok=True)
-            elif not left.name.startswith("run-"):  # a run writes nothing before it has its lock
+            elif not left.name.startswith("run-") or any(left.iterdir()):  # an empty one is about to get its lock
                 shutil.rmtree(left, ignore_errors=True)
 
     def set_aside(self) -> list[Path]:

@@ -25,6 +25,7 @@ KEY: Final = {"register": pl.String(), "product": pl.String(), "kind": pl.String
 """What one typed row, and all answers behind it, are known by."""
 
 _ANSWERS: Final = "answers"
+_CHILD: Final = __name__
 
 
 def rewrite(home: Home, cache: caches.Cache, *, gone: pl.DataFrame, since: datetime) -> None:
@@ -47,7 +48,7 @@ def rewrite(home: Home, cache: caches.Cache, *, gone: pl.DataFrame, since: datet
         ).fetchall()
         made = folder / "cache.duckdb"
         child = subprocess.run(  # noqa: S603  our own interpreter and module
-            [sys.executable, "-P", "-m", __name__, str(folder), str(made), str(journal), str(up_to)],
+            [sys.executable, "-P", "-m", _CHILD, str(folder), str(made), str(journal), str(up_to)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
