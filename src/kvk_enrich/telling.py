@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from kvk_enrich.flow import Finished, Forecast
     from kvk_enrich.inspecting import Example, Inspection
     from kvk_enrich.keeping import Dossier, Exported, Forgotten, Stats
+    from kvk_enrich.plan import Tariff
     from kvk_enrich.record import Rows
     from kvk_enrich.searching import Hits
     from kvk_enrich.state.erasing import Pruned
     from kvk_enrich.state.journal import RunLine
 
 _NEXT = {
-    ExitCode.SOME_FAILED: "Run the same command again to retry just the failed rows.",
+    ExitCode.SOME_FAILED: "Run the same command again to retry just the failed rows that can be retried.",
     ExitCode.ACCESS_REFUSED: "Check the key: kvk-enrich config check --online",
     ExitCode.UNAVAILABLE: "Run the same command again when the register answers; nothing is paid twice.",
     ExitCode.INTERRUPTED: "Run the same command again to go on; nothing is paid twice.",
@@ -46,8 +47,9 @@ def finished(end: "Finished") -> list[str]:
     if end.cause:
         lines.append(f"  stop    {end.cause}")
     if record.outputs is not None:
-        files = [record.outputs.enriched, record.outputs.failed, record.outputs.report]
-        lines += [f"  file    {file.path}{_rows(file.rows)}" for file in files if file is not None]
+        made = record.outputs
+        files = [made.enriched, made.branches, made.failed, made.report]
+        lines += [f"  file    {file.path}{_rows(file.rows)}" for file in files if file]
         lines.append(f"  record  {end.record_path}")
     if end.exit_code == ExitCode.CEILING and record.stop_reason:
         reason = REASONS[record.stop_reason]
@@ -61,15 +63,17 @@ def forecast(planned: "Forecast") -> list[str]:
     """Return what a run would do, in euro and minutes."""
     record = planned.record
     rows, numbers, ahead, budget = record.rows, record.numbers, record.forecast, record.budget
-    where = " and ".join(repr(column) for column in record.input.columns)
+    columns = record.input.columns
+    where = f"column{'' if len(columns) == 1 else 's'} {' and '.join(repr(column) for column in columns)}"
+    unit = "token" if any(tariff.unit == "token" for tariff in planned.plan.tariffs.values()) else "call"
     lines = [
-        f"{record.input.path}: {_count(rows.total, 'row')}, numbers in column {where}",
+        f"{record.input.path}: {_count(rows.total, 'row')}, numbers in {where}",
         f"  {_count(numbers.distinct, 'distinct number')}: {numbers.cached:,} known, {numbers.asked:,} to ask",
         f"  {_count(rows.invalid, 'row')} without a usable number",
         *_ways(planned),
         f"  cost EUR {_euro(ahead.cost_eur)}{_most(planned)}, about {_duration(ahead.seconds)} of asking",
-        f"  account {budget.account}: {budget.left:,} of {budget.limit:,} calls left in {budget.month}",
-        f"  after this run {ahead.left_after:,} calls left",
+        f"  account {budget.account}: {budget.left:,} of {budget.limit:,} {unit}s left in {budget.month}",
+        f"  after this run {ahead.left_after:,} {unit}s left",
     ]
     reasons = planned.plan.deferred["reason"].value_counts(sort=True).rows()
     return lines + [f"  {count:,} deferred: {REASONS[reason].sentence}" for reason, count in reasons]
@@ -78,11 +82,14 @@ def forecast(planned: "Forecast") -> list[str]:
 def _ways(planned: "Forecast") -> list[str]:
     """Return which products are asked for, where it is more than the one that companies cost."""
     plan = planned.plan
-    asked = [
-        f"{count:,} {product}" + ("" if plan.tariffs[product].micro_eur else " (free)")
-        for product, count in plan.counts.items()
-    ]
+    asked = [f"{count:,} {product}{_price(plan.tariffs[product])}" for product, count in plan.counts.items()]
     return [f"  to ask for: {', '.join(asked)}"] if len(asked) > 1 else []
+
+
+def _price(tariff: "Tariff") -> str:
+    if tariff.unit == "token":
+        return f" ({_count(tariff.units, 'token')} each)"
+    return "" if tariff.micro_eur else " (free)"
 
 
 def _most(planned: "Forecast") -> str:
@@ -206,6 +213,8 @@ def explanation(told: "Explanation") -> list[str]:
         )
         for step in told.steps
     ]
+    if not table:
+        return [*lines, f"  {REASONS['no_route'].sentence} {REASONS['no_route'].what_to_do}"]
     return [*lines, *(f"  {line}" for line in _table(head, table)), f"  cost EUR {_euro(told.cost_eur)} at most"]
 
 

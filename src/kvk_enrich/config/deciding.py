@@ -172,6 +172,7 @@ def _unavailable(run: Run) -> Iterator[str]:
 
 def _refuse_overwriting(list_file: Path, output: Path) -> None:
     """No output may be the list itself, under whatever name: the same path, a link, another spelling."""
-    for written in (output, *(output.with_suffix(end) for end in (".failed.csv", ".report.html", ".run.json"))):
+    beside = (".failed.csv", ".report.html", ".run.json", ".branches.parquet")
+    for written in (output, *(output.with_suffix(end) for end in beside)):
         if written == list_file or (written.exists() and list_file.exists() and written.samefile(list_file)):
             raise InputRefused(f"{written} would overwrite the list {list_file}; name another output with -o")
