@@ -95,7 +95,10 @@ def added(job: Job) -> tuple[columns.Column, ...]:
 
 def _known(job: Job, books: Books, listed: Listed) -> Knowledge:
     fresh = Freshness(*(_fresh_since(job, books, listed, age) for age in (job.max_age_found, job.max_age_not_found)))
-    return Knowledge(job, books, listed.numbers, fresh)
+    known = Knowledge(job, books, listed.numbers, fresh, listed.pairs)
+    if job.geo_data and not known.is_new:
+        books.progress.note("Companies known before keep the coordinates they came with, if any; --refresh asks anew.")
+    return known
 
 
 def _fresh_since(job: Job, books: Books, listed: Listed, max_age: timedelta) -> datetime:

@@ -19,7 +19,7 @@ from kvk_enrich.asking import Asked, Desk, Lane
 from kvk_enrich.clock import Clock, SystemClock
 from kvk_enrich.config import Job
 from kvk_enrich.identifiers import vat
-from kvk_enrich.model import Deferred, Failed, Kind, Question, Status
+from kvk_enrich.model import Deferred, Failed, Kind, Question, Status, micro
 from kvk_enrich.plan import Allowance, Plan, Tariff, make_plan
 from kvk_enrich.progress import Progress
 from kvk_enrich.record import Numbers
@@ -96,7 +96,9 @@ class Freshness:
 class Knowledge:
     """What is known of the numbers of one list. It grows while a run asks."""
 
-    def __init__(self, job: Job, books: Books, numbers: pl.DataFrame, fresh: Freshness) -> None:
+    def __init__(
+        self, job: Job, books: Books, numbers: pl.DataFrame, fresh: Freshness, pairs: pl.DataFrame | None = None
+    ) -> None:
         """
         Look up what the cache knows.
 
@@ -105,6 +107,7 @@ class Knowledge:
             books: The stores.
             numbers: ``kind, number, wanted``, distinct, in the order of the list.
             fresh: Which answers count.
+            pairs: The pairs of numbers in the rows of the list, where two columns hold them.
         """
         self._job = job
         self._books = books
@@ -112,7 +115,7 @@ class Knowledge:
         self.services = Services(job)
         self.wish = self.services.wish
         self.numbers = numbers
-        self._chosen = numbers if job.sample is None else numbers.head(job.sample)
+        self._chosen = numbers if job.sample is None else _sample(numbers, pairs, job.sample)
         self._aliases = _aliases(self._chosen, books.journal.id)
         self._known: dict[str, pl.DataFrame] = {}
         self._looked_up = pl.DataFrame(schema=QUESTION)
@@ -147,7 +150,13 @@ class Knowledge:
                     found_since=fresh.found_since,
                     not_found_since=fresh.not_found_since,
                 )
-                self._learn(str(product), self._in_clear(found))
+                self._learn(str(product), self._in_clear(self._proven(str(product), found)))
+
+    def _proven(self, product: str, found: pl.DataFrame) -> pl.DataFrame:
+        """Leave out what VIES said without a proof, where one is wanted by now."""
+        if product != "vies" or self._job.vies.requester is None:
+            return found
+        return found.filter((pl.col("status") != Status.FOUND.value) | pl.col("vat_consultation_number").is_not_null())
 
     def _learn(self, product: str, found: pl.DataFrame) -> None:
         before = self._known.get(product)
@@ -195,16 +204,18 @@ class Knowledge:
         left = max(0, source.allowance - used)
         if payer == VAT:
             return Allowance(left, spent=f"{source.period}_ceiling")
+        made = asked.paid if self.price else asked.free
         return Allowance(
             left,
-            None if job.max_calls is None else max(0, job.max_calls - asked.paid),
+            None if job.max_calls is None else max(0, job.max_calls - made),
             None if job.max_micro_eur is None else max(0, job.max_micro_eur - asked.spent_micro),
+            counts_free=not self.price,
         )
 
     @property
     def price(self) -> int:
         """Micro-euro of one unit of the register of companies."""
-        return max((tariff.micro_eur // tariff.units for tariff in self.services.tariffs.values()), default=0)
+        return micro(self._job.source.price_eur)
 
     def period(self, payer: str) -> str:
         """Return the month or day that the allowance of *payer* is counted in now."""
@@ -310,7 +321,7 @@ class Knowledge:
         told = routes.answers(self._resolved, self._known, gaps, self.wish, names, run)
         prices = {name: tariff.micro_eur for name, tariff in self.services.tariffs.items() if tariff.micro_eur}
         told = told.with_columns(routes.worth(self._resolved, self._known, self.wish, prices))
-        left_out = self.numbers.slice(self._chosen.height).select(
+        left_out = self.numbers.join(self._chosen, on=["kind", "number"], how="anti", maintain_order="left").select(
             "kind",
             "number",
             enrich_outcome=pl.lit(Status.DEFERRED.value),
@@ -322,6 +333,11 @@ class Knowledge:
         """Return what the answers received in this run cost (micro-euro), without attempts in vain."""
         tariffs = self.services.tariffs
         return sum(tariffs[question.product].micro_eur for question in asked.answered)
+
+    @property
+    def is_new(self) -> bool:
+        """Say whether nothing is known yet."""
+        return all(frame.is_empty() for frame in self._known.values())
 
     def standing(self) -> pl.DataFrame:
         """Return what is known of each question so far: ``product, kind, number, status, reason, fetched_at``."""
@@ -369,6 +385,22 @@ def _fate(outcome: Failed | Deferred) -> tuple[str, str, str]:
     if isinstance(outcome, Failed):
         return Status.FAILED.value, outcome.reason, outcome.detail
     return Status.DEFERRED.value, outcome.reason, ""
+
+
+def _sample(numbers: pl.DataFrame, pairs: pl.DataFrame | None, most: int) -> pl.DataFrame:
+    """Return the first *most* of *numbers*, and those that stand beside one of them."""
+    first = numbers.head(most)
+    if pairs is None:
+        return first
+    sides = [["enrich_kind", "enrich_number"], ["enrich_other_kind", "enrich_other_number"]]
+    beside = [
+        pairs.join(first, left_on=own, right_on=["kind", "number"], how="semi").select(
+            pl.col(other[0]).alias("kind"), pl.col(other[1]).alias("number")
+        )
+        for own, other in (sides, sides[::-1])
+    ]
+    both = pl.concat([first.select("kind", "number"), *beside])
+    return numbers.join(both, on=["kind", "number"], how="semi", maintain_order="left")
 
 
 def _aliases(numbers: pl.DataFrame, secret: str) -> pl.DataFrame:

@@ -25,7 +25,8 @@ class Listed:
         columns: Those that hold the numbers.
         rows: How many.
         numbers: ``kind, number, wanted``: distinct, in first-seen order; *wanted* is whether its row wants to know
-            about the company of this number, or has a better one for that.
+            about the company of this number, or has a better one for that; in lists with pairs also ``profile``,
+            the same of a branch's profile.
         pairs: The distinct ``enrich_*`` columns of rows, where two columns hold numbers.
     """
 
@@ -88,8 +89,11 @@ def read(job: Job, added: tuple[Column, ...], folder: Path, progress: Progress) 
 
 def _unselect(identified: pl.LazyFrame, column: str) -> pl.LazyFrame:
     """Take rows out of the job whose *column* is filled already."""
-    filled = pl.col(column).cast(pl.String).str.strip_chars().fill_null("") != ""
-    held = [name for name in _PAIR if name in identified.collect_schema()]
+    schema = identified.collect_schema()
+    filled = pl.col(column).is_not_null()
+    if schema[column] in (pl.String, pl.Categorical, pl.Enum):
+        filled &= pl.col(column).cast(pl.String).str.strip_chars().fill_null("") != ""
+    held = [name for name in _PAIR if name in schema]
     return identified.with_columns(
         *(pl.when(~filled).then(pl.col(name)).alias(name) for name in held),
         enrich_reason=pl.when(filled).then(pl.lit("not_selected")).otherwise("enrich_reason"),
@@ -108,21 +112,22 @@ def _numbers(lines: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame | None]:
         .sort("enrich_row")
         .collect(engine="streaming")
     )
-    other_is_kvk = (pl.col("enrich_other_kind") == Kind.KVK) & (pl.col("enrich_kind") != Kind.KVK)
+    kvk, branch = (
+        [(pl.col(side) == kind).fill_null(value=False) for side in ("enrich_kind", "enrich_other_kind")]
+        for kind in (Kind.KVK, Kind.BRANCH)
+    )
+    # The company is bought by its KVK number where the row has one, a branch's profile by the row's own branch.
+    wanted = (kvk[0] | ~kvk[1], kvk[1])
+    profile = (branch[0] | ~branch[1], branch[1])
     sides = [
-        pairs.select("enrich_row", kind="enrich_kind", number="enrich_number", wanted=~other_is_kvk.fill_null(False)),  # noqa: FBT003
-        pairs.select(
-            "enrich_row",
-            kind="enrich_other_kind",
-            number="enrich_other_number",
-            wanted=other_is_kvk.fill_null(False),  # noqa: FBT003
-        ),
+        pairs.select("enrich_row", kind=kind, number=number, wanted=wanted[place], profile=profile[place])
+        for place, (kind, number) in enumerate((_PAIR[:2], _PAIR[2:]))
     ]
     numbers = (
         pl.concat(sides)
         .drop_nulls("number")
         .group_by("kind", "number")
-        .agg(pl.col("wanted").any(), pl.col("enrich_row").min())
+        .agg(pl.col("wanted").any(), pl.col("profile").any(), pl.col("enrich_row").min())
         .sort("enrich_row", "kind", "number")
         .drop("enrich_row")
     )

@@ -39,8 +39,9 @@ class Allowance:
 
     Args:
         units: What is left of its month or day.
-        calls: What is left of the run's own ceiling on paid calls.
+        calls: What is left of the run's own ceiling on calls: paid ones, or all where none has a price.
         micro_eur: What is left of the run's own ceiling on money.
+        counts_free: Nothing has a price, so the ceiling on calls counts them all.
         spent: The reason code for questions that the month or day has no units for.
     """
 
@@ -48,17 +49,21 @@ class Allowance:
     calls: int | None = None
     micro_eur: int | None = None
     spent: str = "month_ceiling"
+    counts_free: bool = False
 
     def grants(self, wanted: int, tariff: Tariff) -> tuple[int, str]:
         """Return how many of *wanted* questions may be asked at *tariff*, and the reason code for the rest."""
-        run = [self.calls] if tariff.micro_eur else []
+        run = [self.calls * tariff.batch] if self.calls is not None and self._counts(tariff) else []
         if tariff.micro_eur and self.micro_eur is not None:
             run.append(self.micro_eur // tariff.micro_eur)
-        of_run = min((limit for limit in run if limit is not None), default=None)
+        of_run = min(run, default=None)
         of_month = None if self.units is None else self.units // tariff.units
         limits = [limit for limit in (of_run, of_month) if limit is not None]
         binds_run = of_run is not None and (of_month is None or of_run < of_month)
         return min(wanted, *limits, wanted), "run_ceiling" if binds_run else self.spent
+
+    def _counts(self, tariff: Tariff) -> bool:
+        return tariff.micro_eur > 0 or self.counts_free
 
     def less(self, count: int, tariff: Tariff) -> "Allowance":
         """Return what is left after *count* questions at *tariff*."""
@@ -69,7 +74,7 @@ class Allowance:
         return replace(
             self,
             units=rest(self.units, count * tariff.units),
-            calls=rest(self.calls, count if tariff.micro_eur else 0),
+            calls=rest(self.calls, -(-count // tariff.batch) if self._counts(tariff) else 0),
             micro_eur=rest(self.micro_eur, count * tariff.micro_eur),
         )
 
@@ -128,8 +133,10 @@ def make_plan(
     rows = open_questions.with_row_index("place")
     asks, deferred = [], []
     for payer, price, units in sorted({(tariff.payer, tariff.micro_eur, tariff.units) for tariff in tariffs.values()}):
-        tariff = Tariff(payer, units, price)
-        products = [name for name, each in tariffs.items() if replace(each, batch=1) == tariff]
+        products = [
+            name for name, each in tariffs.items() if (each.payer, each.micro_eur, each.units) == (payer, price, units)
+        ]
+        tariff = tariffs[products[0]]
         group = rows.filter(pl.col("product").is_in(products))
         allowance = left.get(payer, Allowance())
         granted, reason = (0, "offline") if offline else allowance.grants(len(group), tariff)

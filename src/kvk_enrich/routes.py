@@ -85,7 +85,7 @@ class Wish:
         """The product that decides whether a company is found."""
         if not self.is_kvk:
             return "enriched" if "basisprofiel" in self.products else "lookup"
-        return next((product for product in self.products if product in _BY_KVK_NUMBER), "zoeken")
+        return next((product for product in self.products if product in {"basisprofiel", "naamgeving"}), "zoeken")
 
     @property
     def judges(self) -> tuple[str, ...]:
@@ -144,7 +144,7 @@ def resolve(numbers: pl.DataFrame, known: Known, wish: Wish) -> pl.DataFrame:
 
     Args:
         numbers: ``kind, number, wanted``: distinct; *wanted* says whether the products are bought for it, or only
-            found out whose number it is.
+            found out whose number it is. Perhaps ``profile``: the same of a branch's profile.
         known: The answers so far.
         wish: What is wanted.
 
@@ -170,6 +170,8 @@ def resolve(numbers: pl.DataFrame, known: Known, wish: Wish) -> pl.DataFrame:
             searched=nothing,
             searched_kind=nothing,
         )
+    if "profile" not in frame.columns:
+        frame = frame.with_columns(profile="wanted")
     frame = _with(frame, known, "vies", "vat", status="judged").with_columns(_searched(wish))
     frame = frame.with_columns(
         searched_kind=pl.when(pl.col("searched").is_not_null()).then(
@@ -177,14 +179,15 @@ def resolve(numbers: pl.DataFrame, known: Known, wish: Wish) -> pl.DataFrame:
         )
     )
     frame = _with(frame, known, "zoeken", "searched", kvk_number="found_kvk", kvk_branch_number="found_branch")
-    frame = frame.with_columns(kvk=pl.coalesce("kvk", "found_kvk"))
+    # What is searched for anyway is bought only once it is found.
+    frame = frame.with_columns(kvk=pl.coalesce("found_kvk", pl.when(pl.col("searched").is_null()).then("kvk")))
     frame = _with(frame, known, "basisprofiel", "kvk", kvk_rsin="rsin", kvk_branch_number="main_branch")
     guess = pl.when(pl.lit("vat" in wish.products) & pl.col("wanted")).then("NL" + pl.col("rsin") + "B01")
     return frame.with_columns(
         is_guess=pl.col("vat").is_null() & guess.is_not_null(),
         vat=pl.coalesce("vat", guess),
         checked=nothing,
-        branch=pl.coalesce("branch", "main_branch", "found_branch"),
+        branch=pl.when("profile").then(pl.coalesce("branch", "main_branch", "found_branch")),
     ).drop("judged", "found_kvk", "found_branch", "rsin", "main_branch")
 
 
@@ -228,7 +231,9 @@ def questions(resolved: pl.DataFrame, wish: Wish) -> pl.DataFrame:
 
 
 def _is_wanted(step: Step) -> pl.Expr:
-    return pl.lit(value=True) if step.product in _RESOLVING else pl.col("wanted")
+    if step.product in _RESOLVING or step.by == "branch":  # a branch stands there only where its profile is wanted
+        return pl.lit(value=True)
+    return pl.col("wanted")
 
 
 def later(resolved: pl.DataFrame, known: Known, wish: Wish) -> dict[str, int]:
@@ -243,7 +248,7 @@ def later(resolved: pl.DataFrame, known: Known, wish: Wish) -> dict[str, int]:
     unjudged = pl.col("vat").is_not_null() & ~pl.col("vat").is_in(_numbers(known, "vies"))
     may_lead = (kind == Kind.VAT) & vat.may_hold_bsn_column(pl.col("number")) & unjudged
     unsearched = pl.col("searched").is_not_null() & ~pl.col("searched").is_in(_numbers(known, "zoeken"))
-    leads = (may_lead | (unsearched & (kind != Kind.KVK))) & pl.col("wanted")
+    leads = (may_lead | unsearched) & pl.col("wanted")
     no_profile = pl.col("kvk").is_not_null() & ~pl.col("kvk").is_in(_numbers(known, "basisprofiel")) & pl.col("wanted")
     counted = resolved.select(
         zoeken=may_lead.sum(),
@@ -382,7 +387,14 @@ def _outcome(wish: Wish) -> pl.Expr:
     if not wish.is_kvk:
         unasked = kind.is_in([Kind.RSIN.value, Kind.BRANCH.value])
         first.append(pl.when(unasked).then(_plain(Status.FAILED.value, pl.lit("no_route"))))
-    return pl.coalesce(*first, *missing, _plain(Status.FOUND.value, pl.lit(None, pl.String))).alias("outcome")
+    there = [
+        pl.when((kind == each.value) & (_of(product, "status") == Status.FOUND.value))
+        for each in Kind
+        for product in _deciding(wish, each)
+    ]
+    found = [when.then(_plain(Status.FOUND.value, pl.lit(None, pl.String))) for when in there]
+    unmet = _plain(Status.DEFERRED.value, pl.lit("stopped"))
+    return pl.coalesce(*first, *missing, *found, unmet).alias("outcome")
 
 
 def _is_missing(product: str) -> pl.Expr:
@@ -530,13 +542,19 @@ def _of_either(name: str) -> pl.Expr:
     """Return the column *name* of the number that knows it; never parts of two companies, or of two VAT numbers."""
     first, other = pl.col(name), pl.col(f"{name}_2")
     if name.startswith("vat_"):
-        only_other = pl.col("vat_number").is_null() & pl.col("vat_number_2").is_not_null()
-        return pl.when(only_other).then(other).otherwise(first).alias(name)
-    return pl.when(_disagree()).then(first).otherwise(pl.coalesce(first, other)).alias(name)
+        own = (pl.col("enrich_other_kind") == Kind.VAT) & (pl.col("enrich_kind") != Kind.VAT)
+        return pl.when(own.fill_null(value=False)).then(other).otherwise(first).alias(name)
+    if name.startswith("branch_"):
+        own = (pl.col("enrich_other_kind") == Kind.BRANCH) & (pl.col("enrich_kind") != Kind.BRANCH)
+        return pl.when(own.fill_null(value=False)).then(other).otherwise(first).alias(name)
+    is_bought = (pl.col("enrich_other_kind") == Kind.KVK) & (pl.col("enrich_kind") != Kind.KVK)
+    of_one = pl.when(is_bought).then(other).otherwise(first)
+    return pl.when(_disagree()).then(of_one).otherwise(pl.coalesce(first, other)).alias(name)
 
 
 def _disagree() -> pl.Expr:
-    return (pl.col("kvk_of") != pl.col("kvk_of_2")).fill_null(value=False)
+    exists = pl.col("enrich_outcome_2") != Status.NOT_FOUND.value
+    return (exists & (pl.col("kvk_of") != pl.col("kvk_of_2"))).fill_null(value=False)
 
 
 _OF_BOTH: Final = ("enrich_flags", "enrich_source", "enrich_fetched_at", "enrich_cached", "worth")

@@ -105,7 +105,7 @@ def _read_cells(frame: pl.LazyFrame) -> pl.LazyFrame:
         frame = apart(frame, cells, _READERS[kind], READ, at_once=True)
         frame = frame.rename({part: f"enrich_{kind}_{part}" for part in READ})
     half = _is_half_a_vat_number_column(pl.col("enrich_cell")) & (reason == "looks_like_rsin")
-    parts = {part: pl.when(~half).then(_of_chosen(part)) for part in READ}
+    parts: dict[str, pl.Expr] = {part: pl.when(~half).then(_of_chosen(part)) for part in READ}
     parts["enrich_reason"] = pl.when(half).then(pl.lit("wrong_format")).otherwise(_of_chosen("enrich_reason"))
     return frame.with_columns(enrich_kind=_chosen()).select(
         *own,
