@@ -11,7 +11,7 @@ import polars as pl
 from kvk_enrich import identify
 from kvk_enrich.clock import Clock
 from kvk_enrich.config import Job
-from kvk_enrich.identifiers import vat
+from kvk_enrich.identifiers import masking, vat
 from kvk_enrich.knowing import Freshness, Knowledge, opened
 from kvk_enrich.model import Kind, euro
 from kvk_enrich.progress import Progress
@@ -42,7 +42,7 @@ class Explanation:
     What there is to say of one text.
 
     Args:
-        text: As given.
+        text: As given, without digits that may be a citizen service number.
         number: Canonical, None where none can be read; Dutch VAT numbers that may hold a citizen service number
             are masked.
         kind: What it is.
@@ -74,9 +74,10 @@ def explain(job: Job, text: str, *, progress: Progress | None = None, clock: Clo
     read = identify.identify(cell, [_CELL], job.kind, strict=job.strict).collect().row(0, named=True)
     number, kind = read["enrich_number"], read["enrich_kind"]
     hidden = kind == Kind.VAT and vat.may_hold_bsn(number)
+    shown = text if number else masking.refused(text, read["enrich_reason"])
     steps, cost = ((), 0) if number is None else _steps(job, kind, number, progress, clock, hidden=hidden)
     return Explanation(
-        text="(not shown)" if hidden or read["enrich_reason"] == "citizen_number" else text,
+        text=masking.starred(text) if hidden else shown,
         number=vat.masked(number) if hidden else number,
         kind=kind,
         reason=read["enrich_reason"],

@@ -215,6 +215,8 @@ def find_column(
     Raises:
         InputRefused: none is a candidate, or several are; the message names them.
     """
+    if not columns:
+        raise InputRefused("the list has no columns")
     if frame.head(1).collect().is_empty():
         return columns[0]
     held = holdings(frame, columns, kind, country_column=country_column)

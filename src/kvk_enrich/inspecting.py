@@ -1,6 +1,5 @@
 """What is in a list, before anything is planned: columns, kinds of number, dirt, repairs. No call, no state."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import polars as pl
 from kvk_enrich import identify, readers
 from kvk_enrich.config import Settings
 from kvk_enrich.errors import InputRefused
-from kvk_enrich.identifiers import rsin, vat
+from kvk_enrich.identifiers import masking, rsin, vat
 from kvk_enrich.model import Kind
 from kvk_enrich.state.home import open_home
 
@@ -21,8 +20,6 @@ EXAMPLES: Final = 3
 _RSIN_DIGITS: Final = 9
 _CHARACTERS: Final = 60
 """How much of a cell is shown."""
-
-_NINE_DIGITS: Final = re.compile(r"(?<!\d)\d(?:[ .\-]?\d){8}(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,21 +175,20 @@ def _findings(lines: pl.LazyFrame, said: pl.Expr) -> tuple[Finding, ...]:
     )
     wanted = counted["first"].explode().drop_nulls().unique()
     cells = lines.filter(pl.col("enrich_row").is_in(wanted.implode())).select(
-        "enrich_row", "enrich_raw", "enrich_number"
+        "enrich_row", "enrich_raw", "enrich_number", "enrich_reason"
     )
     examples = {
-        row: Example(row, _shown(raw or "", number), number and _shown(number, number))
-        for row, raw, number in cells.collect(engine="streaming").rows()
+        row: Example(row, _shown(raw or "", number, reason), number and _shown(number, number))
+        for row, raw, number, reason in cells.collect(engine="streaming").rows()
     }
     return tuple(Finding(what, rows, tuple(examples[row] for row in first)) for what, rows, first in counted.rows())
 
 
-def _shown(text: str, number: str | None) -> str:
-    """Return *text* without digits that may be a citizen service number; *number* is what was read from it."""
-    if number is not None and (vat.may_hold_bsn(number) or (len(number) == _RSIN_DIGITS and rsin.is_valid(number))):
-        return vat.masked(text) if text == number and vat.may_hold_bsn(text) else _hidden(text)
-    return _NINE_DIGITS.sub(lambda run: _hidden(run[0]) if rsin.is_valid(run[0]) else run[0], text[:_CHARACTERS])
-
-
-def _hidden(text: str) -> str:
-    return re.sub(r"\d", "*", text[:_CHARACTERS])
+def _shown(text: str, number: str | None, reason: str | None = None) -> str:
+    """Return *text* without digits that may be a citizen's; the *number* read from it, or the *reason* why none was."""
+    if number is None:
+        return masking.refused(text, reason)[:_CHARACTERS]
+    if vat.may_hold_bsn(number):
+        return vat.masked(text) if text == number else masking.starred(text)[:_CHARACTERS]
+    is_delicate = len(number) == _RSIN_DIGITS and rsin.is_valid(number)
+    return (masking.starred(text) if is_delicate else text)[:_CHARACTERS]

@@ -93,7 +93,7 @@ def test_numbers_are_written_out(read_book: Read) -> None:
 def test_a_number_that_lost_its_zero_is_padded_and_noted(read_book: Read) -> None:
     """A numeric cell of seven digits was a number with a leading zero."""
     rows = read_book(workbook([["kvk"], [1234567]]))
-    lines = identify.identify(rows.frame, "kvk", None).collect()
+    lines = identify.identify(rows.frame, ["kvk"], None).collect()
     assert lines["enrich_number"].to_list() == ["01234567"]
     assert lines["enrich_note"].to_list() == ["zero added in front"]
 

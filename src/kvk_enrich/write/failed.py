@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from kvk_enrich.identifiers import vat
+from kvk_enrich.identifiers import masking, vat
 from kvk_enrich.model import Kind, Status
 from kvk_enrich.reasons import REASONS
 from kvk_enrich.write.cells import as_cell, inert
@@ -62,10 +62,9 @@ def _masked() -> list[pl.Expr]:
     number, raw = pl.col("enrich_number"), pl.col("enrich_raw")
     hides = (pl.col("enrich_kind") == Kind.VAT) & vat.may_hold_bsn_column(number)
     masked = pl.when(hides).then(vat.masked_column(number))
-    half = (pl.col("enrich_reason") == "wrong_format") & raw.str.contains("(?i:nl)[^a-z0-9]*[0-9]")
-    is_called_so = (pl.col("enrich_reason") == "citizen_number") | half
+    refused = masking.refused_column(pl.when(number.is_null()).then(raw), pl.col("enrich_reason"))
     return [
-        masked.when(is_called_so).then(raw.str.replace_all(r"[0-9]", "*")).otherwise(raw).alias("enrich_raw"),
+        masked.when(number.is_null()).then(refused).otherwise(raw).alias("enrich_raw"),
         masked.otherwise(number).alias("enrich_number"),
     ]
 
