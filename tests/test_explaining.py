@@ -61,10 +61,26 @@ def test_what_is_known_is_told_with_its_verdict(job: Job):
     assert (unknown.status, unknown.reason) == ("not_found", "not_registered")
 
 
-@pytest.mark.parametrize("text", [DELICATE, "btw 1234.56.782.B.01", "BSN 123456782"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        DELICATE,
+        "btw 1234.56.782.B.01",
+        "BSN 123456782",
+        "NL123456782B001",
+        "NL123456782 B01 (oud)",
+        "BTW nummer 1234.56.782",
+    ],
+)
 def test_what_may_be_a_citizens_number_is_not_shown(job: Job, text: str):
     """Neither as it was typed nor as it was read, in no field and no line."""
     told = explaining.explain(job, text)
     said = repr(told) + "".join(telling.explanation(told))
     assert "123456782" not in said
     assert "1234.56.782" not in said
+
+
+@pytest.mark.parametrize("text", [COMPANY, RSIN, "NL123456789B001", "1234567 / 7654321"])
+def test_any_other_text_is_shown_as_given(job: Job, text: str):
+    """Also where no number is read from it: what could be nobody's number helps to mend the cell."""
+    assert explaining.explain(job, text).text == text

@@ -265,6 +265,12 @@ def test_two_columns():
         identify.find_column(frame, ["kvk", "oud"])
 
 
+def test_list_without_columns():
+    """A file may have neither rows nor columns: said, not crashed on."""
+    with pytest.raises(InputRefused, match="no columns"):
+        identify.find_column(pl.LazyFrame(), [])
+
+
 def test_list_without_rows():
     """An empty list has nothing to ask, whichever column is taken."""
     frame = listed(kvk=pl.Series([], dtype=pl.String))

@@ -70,6 +70,20 @@ def test_what_may_be_a_citizen_number_is_masked_everywhere(inspected):
     assert "NL123456789B01" in told
 
 
+def test_a_refused_cell_is_masked_and_a_kvk_number_is_not(inspected):
+    """Nine digits in a cell that is no number may be a citizen's; those around a KVK number are read as what it is."""
+    cells = ["59806655.0", "NL123456782B001", "eenmanszaak 123456782B01", "NL123456789B001", "69599084"]
+
+    seen = inspected("\n".join(["kvk", *cells]), column=["kvk"])
+
+    assert [example.value for refusal in seen.refused for example in refusal.examples] == [
+        "NL*********B***",
+        "eenmanszaak *********B**",
+        "NL123456789B001",
+    ]
+    assert seen.repairs[0].examples == (Example(1, "59806655.0", "59806655"),)
+
+
 def test_everything_counts_once(inspected):
     """Rows are numbers or refused."""
     seen = inspected(strict=True)

@@ -73,6 +73,26 @@ def test_rows_that_are_filled_are_asked_by_neither_number(tmp_path: Path):
     assert listed.numbers.select("kind", "number", "wanted").rows() == [("kvk", OTHER, True)]
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pl.Series([["x"], None]),
+        pl.Series([{"x": 1}, None]),
+        pl.Series([b"\xff", None]),
+        pl.Series([1, None]),
+        pl.Series(["x", None], dtype=pl.Categorical),
+        pl.Series(["x", " "], dtype=pl.Enum(["x", " "])),
+    ],
+    ids=lambda cells: str(cells.dtype),
+)
+def test_cells_of_any_type_may_be_what_is_missing(tmp_path: Path, cells: pl.Series):
+    """Blank text is missing as null is; of other types only null is."""
+    path = tmp_path / "list.parquet"
+    pl.DataFrame({"kvk": [COMPANY, OTHER], "beside": cells}).write_parquet(path)
+    listed, _ = read(tmp_path, {"input": path, "column": ["kvk"], "only_missing": "beside"})
+    assert listed.numbers.rows() == [("kvk", OTHER, True)]
+
+
 def test_the_column_is_found_by_what_is_asked_for(tmp_path: Path):
     """Of two columns with numbers the one of the kind; without its country a VAT number is only found beside it."""
     flags = {"kind": "vat", "country_column": "land"}

@@ -10,9 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kvk_enrich import write
+from kvk_enrich.identifiers import masking
 from kvk_enrich.record import Rows
 
 HEADER = "row,value,number,kind,outcome,reason,detail,what_to_do,retryable,attempts,last_tried_at"
+CITIZEN = "citizen_number"
 
 Mixed = tuple[Path, pl.DataFrame]
 Make = Callable[..., Path]
@@ -65,6 +67,48 @@ def test_header_alone_when_all_is_answered(stage: Make, answered: Answer, tmp_pa
     written = write.failed(stage([{"number": "10000001"}]), answered({"enrich_number": "10000001"}), path)
 
     assert (path.read_text(), written.rows) == (HEADER + "\n", 0)
+
+
+REFUSED = {
+    "NL123456782B001": "NL*********B***",
+    "NL123456782B01 / NL123456782B02": "NL*********B** / NL*********B**",
+    "NL123456782 B01 (oud)": "NL********* B** (oud)",
+    "123456782 b 1": "********* b *",
+    "BE 123456782B01": "BE *********B**",
+    "eenmanszaak 123456782B01": "eenmanszaak *********B**",
+    "BTW nummer 123456782": "BTW nummer *********",
+    "NL_123_456_782_B_01?": "NL_***_***_***_B_**?",
+    "NL123456782": "NL*********",
+    "NL1234567820B01": "NL**********B**",
+    "01123456782B01": "***********B**",
+    "1234.56.782/987654321": "****.**.***/*********",
+    "NL１２３４５６７８２B01x": "NL*********B**x",  # noqa: RUF001
+    "NL123456789B001": "NL123456789B001",
+    "tel. 0123456782": "tel. 0123456782",
+    "12345678 / 7654321": "12345678 / 7654321",
+}
+
+
+def test_what_may_be_a_citizens_number_is_starred(stage: Make, answered: Answer, tmp_path: Path) -> None:
+    """The report travels further than the list: nine digits that pass the eleven-test stand in it in no spelling."""
+    write.failed(
+        stage([{"raw": cell, "reason": "wrong_format"} for cell in REFUSED] + [{"raw": "BSN 1", "reason": CITIZEN}]),
+        answered(),
+        tmp_path / "out.failed.csv",
+    )
+
+    assert [row["value"] for row in read_csv(tmp_path / "out.failed.csv")] == [*REFUSED.values(), "BSN *"]
+
+
+@given(st.lists(st.text("0123456789 ./-nlLBbx１²", max_size=20) | st.from_regex(r"(NL|x)?[ ./]?123.?456.?782[0-9 B]?")))  # noqa: RUF001
+@settings(deadline=None)
+def test_a_column_is_masked_as_one_text_is(cells: list[str]) -> None:
+    """The short cut of the column form passes nothing over."""
+    column = pl.DataFrame({"text": pl.Series(cells, dtype=pl.String)})
+
+    masked = column.select(masking.refused_column(pl.col("text"), pl.lit("wrong_format"))).to_series().to_list()
+
+    assert masked == [masking.refused(cell, "wrong_format") for cell in cells]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
