@@ -104,6 +104,16 @@ class Asked:
         self.retries += budget.spent
         self.most_in_a_second = max(self.most_in_a_second, gate.most_in_a_second)
 
+    def recall(self, questions: set[Question]) -> None:
+        """Forget the first answer to each of *questions*; there may be a second one."""
+        recalled, answered = set(questions), self.answered
+        self.answered = []
+        for question in answered:
+            if question in recalled:
+                recalled.remove(question)
+            else:
+                self.answered.append(question)
+
     def give_up(self, lane: "Lane", cause: Cause) -> None:
         """Enter as failed what a side service that stayed away has not answered: the run goes on without it."""
         met, own = {*self.answered, *(question for question, _ in self.failed)}, set(lane.questions)
@@ -171,6 +181,13 @@ class Desk:
             return Claimed(*([known_as[name] for name in names] for names in claims))
 
         return claim
+
+    def withdraw(self, questions: Sequence[Question]) -> None:
+        """Take back that the numbers of *questions* were not found: nobody is to keep that."""
+        for product in {question.product for question in questions}:
+            numbers = [question.number for question in questions if question.product == product]
+            named = [self.aliases.get(number, number) for number in numbers]
+            self.journal.withdraw(self.run, self.account, product, named)
 
     def unclaim(self, numbers: Sequence[str], product: str | None = None) -> None:
         """Let go of numbers that were given up, as *product* or (None) as any: another run may wait for them."""
@@ -289,14 +306,18 @@ async def _ask(lane: Lane, asked: Asked, above: Stop, since: int, patience: Pati
             units=lane.units_of,
             part=lane.part_of,
         )
+        recalled: set[Question] = set()
+        if isinstance(feed, StateFeed):
+            attempt, recalled = feed.watched(attempt), feed.recalled
         ask = _freeing(settled(retrying(attempt, budget, stop, backoff), stop), desk)
         if isinstance(feed, StateFeed):
             ask = feed.judged(ask)
         try:
-            await fan_out(feed, ask, _tally(asked, lane, gate), stop, workers=lane.workers)
+            await fan_out(feed, ask, _tally(asked, lane, gate, recalled), stop, workers=lane.workers)
         finally:
             with anyio.CancelScope(shield=True):
                 await gate.close()
+            asked.recall(recalled)
             asked.enter(lane, gate, budget)
     asked.answered += feed.answered
     if stop.cause is not None and stop.cause is not above.cause and lane.is_side_outage(stop.cause):
@@ -325,6 +346,7 @@ async def _feed(lane: Lane, stop: Stop, since: int) -> AsyncIterator[Feed | Stat
         per_state=lane.per_state,
         windows=lane.windows,
         let_go=desk.unclaim,
+        withdraw=desk.withdraw,
     ) as feed:
         yield feed
 
@@ -376,7 +398,8 @@ def _freeing(
     return freeing
 
 
-def _tally(asked: Asked, lane: Lane, gate: Gate) -> Callable[[Call, Outcome], None]:
+def _tally(asked: Asked, lane: Lane, gate: Gate, recalled: set[Question]) -> Callable[[Call, Outcome], None]:
+    """Return what enters each outcome; the progress hears once of every number, also of those *recalled*."""
     told = 0
     price = lane.desk.account.micro_eur
 
@@ -390,8 +413,9 @@ def _tally(asked: Asked, lane: Lane, gate: Gate) -> Callable[[Call, Outcome], No
                 asked.failed.append((question, outcome))
             case Deferred():
                 asked.deferred.append((question, outcome))
-        lane.desk.progress.advance(_STATUS[type(outcome)], spent_micro=(gate.units - told) * price)
-        told = gate.units
+        if question not in recalled:
+            lane.desk.progress.advance(_STATUS[type(outcome)], spent_micro=(gate.units - told) * price)
+            told = gate.units
 
     return tally
 

@@ -7,7 +7,11 @@ several times in a row is left alone until all others are through, and then aske
 rounds with growing waits between. It stands where the plain feed stands in a fan-out::
 
     async with by_state(questions, feed_of, stop, say) as feed:
+        ask = settled(retrying(feed.watched(attempt)))
         await fan_out(feed, feed.judged(ask), on_outcome, stop, workers=4)
+
+Some states say "not valid" of good numbers while they are failing. What a state said so before
+its first failure is recalled when that comes, and the number is asked once more.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -18,9 +22,11 @@ from typing import Final, Protocol
 import anyio
 import anyio.to_thread
 
+from kvk_enrich.errors import Transient
 from kvk_enrich.fetch.fanout import Ask
+from kvk_enrich.fetch.policies import Ask as Attempt
 from kvk_enrich.fetch.stop import Stop
-from kvk_enrich.model import Call, Failed, Found, NotFound, Outcome, Question
+from kvk_enrich.model import Call, Failed, Found, NotFound, Outcome, Question, Reply
 
 PER_STATE: Final = 1
 FAILURES: Final = 3
@@ -72,6 +78,7 @@ class StateFeed:
     An async iterator of calls; :meth:`judged` sees what came of them. Made by :func:`by_state`.
 
     Every question ends in one outcome, or in :attr:`answered`; after a stop, those not reached in neither.
+    The first outcome told of those in :attr:`recalled` does not count.
     """
 
     def __init__(
@@ -85,6 +92,7 @@ class StateFeed:
         failures: int,
         windows: Sequence[float],
         let_go: Callable[[Sequence[str]], None],
+        withdraw: Callable[[Sequence[Question]], None],
     ) -> None:
         """Begin with nothing asked. See :func:`by_state`."""
         self._feed_of = feed_of
@@ -94,15 +102,20 @@ class StateFeed:
         self._patience = failures
         self._waits = (0.0, *windows, 0.0)  # the last round is for those doubted in the last window
         self._let_go = let_go
+        self._withdraw = withdraw
         self._again = list(questions)
         self._open = len(questions)
         self._round = 0
         self._states: dict[str, _State] = {}
         self._failed: dict[str, Failed] = {}
+        self._failing: set[str] = set()
+        self._not_valid: dict[str, list[Question]] = {}
+        self._doubted: set[str] = set()
         self._blocked: Failed | None = None
         self._broken: Exception | None = None
         self._sending, self._calls = anyio.create_memory_object_stream[Call](0)
         self.answered: list[Question] = []
+        self.recalled: set[Question] = set()
 
     def __len__(self) -> int:
         """Return how many questions may still be asked."""
@@ -122,6 +135,44 @@ class StateFeed:
                 raise broken from None
             raise StopAsyncIteration from None
 
+    def watched(self, attempt: Attempt) -> Attempt:
+        """Return *attempt*, heeding each failure, also one that is retried: its state has failed."""
+
+        async def watch(call: Call) -> Reply:
+            try:
+                return await attempt(call)
+            except Transient:
+                await self._recall(_state_of(call.numbers[0]))
+                raise
+
+        return watch
+
+    async def _recall(self, state: str) -> None:
+        """Ask again what *state* called not valid before it failed for the first time."""
+        self._failing.add(state)
+        if questions := self._not_valid.pop(state, None):
+            for question in questions:
+                self._failed[question.number] = self._doubt(question)
+            self.recalled.update(questions)
+            self._again += questions
+            self._open += len(questions)
+            await anyio.to_thread.run_sync(self._withdraw, questions)
+
+    def _doubt(self, question: Question) -> Failed:
+        self._doubted.add(question.number)
+        return Failed(question.number, _DOUBTED)
+
+    async def _believed(self, question: Question, outcome: Outcome) -> Outcome:
+        """Return *outcome*, or a doubt where it is a first "not valid" that was under way while its state failed."""
+        state = _state_of(question.number)
+        if not isinstance(outcome, NotFound) or question.number in self._doubted:
+            return outcome
+        if state in self._failing:
+            await anyio.to_thread.run_sync(self._withdraw, [question])
+            return self._doubt(question)
+        self._not_valid.setdefault(state, []).append(question)
+        return outcome
+
     def judged(self, ask: Ask) -> Ask:
         """Return *ask*, keeping back what is to be asked again: such a call ends in no outcome yet."""
 
@@ -129,6 +180,7 @@ class StateFeed:
             state = self._states[_state_of(call.numbers[0])]
             try:
                 (outcome,) = self._given_up(call, state) or await ask(call)
+                outcome = await self._believed(call.questions[0], outcome)
                 if self._is_for_later(outcome, state):
                     self._again += call.questions
                     return ()
@@ -158,6 +210,7 @@ class StateFeed:
         if outcome.reason == _BLOCKED:
             self._blocked = outcome
         if outcome.reason == _DOUBTED:
+            self._doubted.add(outcome.number)
             return self._round < len(self._waits) - 1
         if outcome.reason not in _PASSING:
             return False
@@ -227,9 +280,10 @@ async def by_state(
     failures: int = FAILURES,
     windows: Sequence[float] = WINDOWS,
     let_go: Callable[[Sequence[str]], None] = lambda _: None,
+    withdraw: Callable[[Sequence[Question]], None] = lambda _: None,
 ) -> AsyncIterator[StateFeed]:
     """
-    Give a feed of calls for *questions*, to be used with its :meth:`~StateFeed.judged`.
+    Give a feed of calls for *questions*, to be used with its :meth:`~StateFeed.watched` and :meth:`~StateFeed.judged`.
 
     Args:
         questions: Distinct VAT numbers with their country prefix.
@@ -240,9 +294,18 @@ async def by_state(
         failures: So many in a row, and a state is left alone until the next round.
         windows: Seconds to wait before each further round; what fails in the last one has failed.
         let_go: Told the numbers that are left for later, so that another run may ask; called in a thread.
+        withdraw: Told for which questions "not valid" is no longer believed, nor to be kept; called in a thread.
     """
     feed = StateFeed(
-        questions, feed_of, stop, say, per_state=per_state, failures=failures, windows=windows, let_go=let_go
+        questions,
+        feed_of,
+        stop,
+        say,
+        per_state=per_state,
+        failures=failures,
+        windows=windows,
+        let_go=let_go,
+        withdraw=withdraw,
     )
     async with anyio.create_task_group() as group:
         group.start_soon(feed.run)

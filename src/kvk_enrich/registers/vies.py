@@ -8,7 +8,8 @@ INVALID_INPUT) says nothing of its existence; malformed numbers are never sent, 
 
 Some states say "not valid" of good numbers while they are failing. So a first "not valid" from a
 state that has failed since this register was opened is doubted: it comes back as Failed, not as
-an answer, and only the second one is believed.
+an answer, and only the second one is believed. One that came before the failure was an answer; who
+asks may ask again (:mod:`kvk_enrich.fetch.states` does).
 """
 
 import re
@@ -91,7 +92,7 @@ class Vies:
         self._dialect = dialect
         self._lanes = _http.Lanes(auth=httpx2.Auth(), timeout_seconds=timeout_seconds, ca_bundle=ca_bundle, app=app)
         self._failing: set[str] = set()
-        self._doubted: set[str] = set()
+        self._not_valid: set[str] = set()
 
     async def __aenter__(self) -> Self:
         """Begin without a connection: they are made when they are needed."""
@@ -164,10 +165,13 @@ class Vies:
         return response, _with_country(_state(number), body)
 
     def _doubtful(self, answer: Answer) -> Answer | Failed:
-        if isinstance(answer, Found) or answer.number in self._doubted or _state(answer.number) not in self._failing:
+        if isinstance(answer, Found):
             return answer
-        self._doubted.add(answer.number)
-        return Failed(answer.number, "invalid_doubted")
+        is_first = answer.number not in self._not_valid
+        self._not_valid.add(answer.number)
+        if is_first and _state(answer.number) in self._failing:
+            return Failed(answer.number, "invalid_doubted")
+        return answer
 
 
 def read(number: str, response: httpx2.Response, body: bytes) -> Answer:

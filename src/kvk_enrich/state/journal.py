@@ -310,6 +310,15 @@ class Journal:
                         _keep(sql, run, account, each, each.answer)
         self._answers.sync()
 
+    def withdraw(self, run: str, account: Account, product: str, numbers: Iterable[str]) -> None:
+        """Take back that *numbers* were not found, as *run* was told and no longer believes. The calls stay counted."""
+        with self._answers.transaction() as sql:
+            sql.executemany(
+                "DELETE FROM answer WHERE run = ? AND register = ? AND product = ? AND number = ? AND status = ?",
+                ((run, account.register, product, number, Status.NOT_FOUND.value) for number in numbers),
+            )
+        self._answers.sync()
+
     # -- claims ---------------------------------------------------------------------------------
 
     def claim(self, run: str, register: str, product: str, numbers: Sequence[str], *, since: int) -> Claims:
