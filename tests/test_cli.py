@@ -9,7 +9,15 @@ from tests.harness import command
 
 COMMANDS = [[], ["run"], ["plan"], ["budget"], ["budget", "show"], ["runs"], ["runs", "list"], ["runs", "show"]]
 COMMANDS += [["search"], ["config"], ["config", "check"], ["config", "show"], ["practice"], ["practice", "serve"]]
-COMMANDS += [["explain"], ["inspect"], ["cache"], ["cache", "stats"], ["cache", "prune"], ["cache", "forget"], ["cache", "export"]]
+COMMANDS += [
+    ["explain"],
+    ["inspect"],
+    ["cache"],
+    ["cache", "stats"],
+    ["cache", "prune"],
+    ["cache", "forget"],
+    ["cache", "export"],
+]
 HEAVY = {"polars", "duckdb", "pyarrow", "httpx2", "anyio", "pydantic", "rich", "structlog", "starlette", "uvicorn"}
 
 

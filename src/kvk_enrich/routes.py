@@ -460,6 +460,8 @@ def _value(name: str, wish: Wish) -> pl.Expr:
         for product in wish.filling(name)
     ]
     match name:
+        case "kvk_number":
+            filled.append(pl.when(_of(wish.main, "status") == Status.FOUND.value).then(pl.col("kvk")))
         case "vat_number":
             filled.insert(0, pl.when(pl.col("kind") == Kind.VAT).then(pl.col("number")))
         case "vat_status":

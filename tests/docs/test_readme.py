@@ -22,13 +22,12 @@ _CHANGING = (
     (r"\babout (?:\d+\.\d s|\d+ min \d\d s)", "about SECONDS"),
     (r"\b[0-9a-f]{64}\b", "SHA256"),
 )
-_LATER = {"cache", "diff", "verify"}
+_LATER = {"diff", "verify"}
 
 
 def _settled(command: str, output: str) -> str:
     for pattern, word in _CHANGING:
         output = re.sub(pattern, word, output)
-    output = re.sub(r"(?<=to ask for: ).+", lambda asked: ", ".join(sorted(asked[0].split(", "))), output)
     return f"$ {command}\n{output}"
 
 
