@@ -23,7 +23,7 @@ from kvk_enrich.asking import Asked
 from kvk_enrich.clock import SystemClock
 from kvk_enrich.errors import AccessRefused, AllowanceSpent, ExitCode, StorageError, Transient, Unusable
 from kvk_enrich.fetch.breaker import Patience
-from kvk_enrich.model import Deferred, Failed, Kind, NotFound, Question, Secret
+from kvk_enrich.model import Deferred, Failed, Found, Kind, NotFound, Question, Secret
 from kvk_enrich.registers.kvk import Kvk
 from kvk_enrich.state.home import open_home
 from kvk_enrich.state.journal import Journal, open_journal
@@ -318,6 +318,40 @@ def test_two_services_are_asked_side_by_side(at):
         assert (it.used(), it.used(it.free_account())) == (400, len(vies.sent))
         assert Counter(it.progress.ends) == {"found": 410, "failed": 5}
         assert it.progress.micro == 400 * 20_000
+
+    run(main)
+
+
+@pytest.mark.parametrize("second", ["found", "not_found", "failed"])
+def test_not_valid_before_the_first_failure_of_its_state_is_asked_once_more(at, second):
+    """Its first word is neither counted nor kept; the progress hears of every number once."""
+
+    async def main(clock):
+        it, vat = at(clock=clock), vat_numbers(DE=4, FR=2)
+        absent = {number: NotFound(number, "vat_not_valid", b'{"valid":false}') for number in (vat[0], vat[4])}
+
+        class Vies(Here):
+            def _answer(self, number):
+                times = self.sent.count(number)
+                if number == vat[2] and times == 1:
+                    raise AWAY
+                if number == vat[0] and times > 1 and second != "not_found":
+                    if second == "failed":
+                        raise AWAY
+                    return Found(number, b"{}")
+                return absent.get(number) or super()._answer(number)
+
+        vies = Vies(products=VIES)
+        asked = await it.asking(in_rounds([vat_lane(it, vies, vat, windows=(15.0,))]))
+        failed = [vat[0]] if second == "failed" else []
+        assert numbers_of(asked.answered) == sorted(it.answered()) == sorted(set(vat) - set(failed))
+        assert [question.number for question, _ in asked.failed] == failed
+        stands = {answer.number: answer.status for answer in it.stored()}
+        assert stands.get(vat[0], "failed") == second
+        assert stands[vat[4]] == "not_found"
+        assert vies.sent.count(vat[4]) == 1
+        assert len(it.progress.ends) == 6
+        assert (it.used(it.free_account()), asked.free) == (len(vies.sent), len(vies.sent))
 
     run(main)
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from tests.simulators.virtual_time import run
 
-from kvk_enrich.errors import RegisterError
 from kvk_enrich.fetch.fanout import fan_out
 from kvk_enrich.fetch.feed import Claimed, Feed
+from kvk_enrich.fetch.policies import settled
 from kvk_enrich.fetch.states import by_state
 from kvk_enrich.fetch.stop import Stop
 from kvk_enrich.model import Failed, Found, Kind, NotFound, Question
@@ -22,9 +22,11 @@ from kvk_enrich.registers.vies import Vies
 
 STATES = ("NL", "DE", "FR", "BE", "EL", "ES")
 TROUBLES = (
-    # one state that lies while it fails, one that is away, and a few in a hundred of everything else that passes
+    # states that lie while they fail and before, one that is away, and a few in a hundred of everything else that passes
     "state=FR code=TIMEOUT nth=1..2",
     "state=FR false-invalid times=1",
+    "state=ES code=MS_UNAVAILABLE nth=12",
+    "state=ES false-invalid times=1",
     "state=DE outage=0..90",
     "code=MS_MAX_CONCURRENT_REQ share=0.02 times=1",
     "code=SERVICE_UNAVAILABLE share=0.02 times=2",
@@ -46,31 +48,32 @@ def wanted():
 
 
 async def asked(clock, dialect, questions, **practice: Any) -> dict[str, Any]:
-    """Return number -> outcome."""
-    told: dict[str, Any] = {}
+    """Return number -> outcome, the first of those that were recalled not counted."""
+    told: dict[str, list[Any]] = {}
 
     async def sent():
         pass
 
-    async def ask(call):
-        try:
-            return (await register.fetch(call, sent)).answers
-        except RegisterError as error:
-            return (Failed(call.numbers[0], error.reason, error.detail),)
+    async def attempt(call):
+        return await register.fetch(call, sent)
 
     def feed_of(own):
         return Feed(own, lambda _, claimed: Claimed(claimed, [], []), stop, lambda _: None, most=register.products)
 
     def tell(_, outcome):
-        assert outcome.number not in told
-        told[outcome.number] = outcome
+        told.setdefault(outcome.number, []).append(outcome)
 
     app = create(Practice(latency_seconds=0.5, clock=clock, vies=PracticeVies(**practice)))
     stop = Stop()
     vies = Vies("http://x/vies", requester=None, dialect=dialect, timeout_seconds=30, app=app)
     async with vies as register, by_state(questions, feed_of, stop, lambda _: None) as feed:
-        await fan_out(feed, feed.judged(ask), tell, stop, workers=4)
-    return told
+        await fan_out(feed, feed.judged(settled(feed.watched(attempt), stop)), tell, stop, workers=4)
+    for question in feed.recalled:
+        del told[question.number][0]
+    final = {}
+    for number, outcomes in told.items():
+        (final[number],) = outcomes
+    return final
 
 
 @pytest.mark.parametrize("dialect", ["post", "get"])

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.simulators.virtual_time import run
 
-from kvk_enrich.errors import ExitCode, StorageError
+from kvk_enrich.errors import ExitCode, StorageError, Transient
 from kvk_enrich.fetch.fanout import fan_out
 from kvk_enrich.fetch.feed import Claimed, Feed
+from kvk_enrich.fetch.policies import settled
 from kvk_enrich.fetch.states import by_state
 from kvk_enrich.fetch.stop import Cause, Stop
-from kvk_enrich.model import Call, Deferred, Failed, Found, Kind, NotFound, Question
+from kvk_enrich.model import Call, Deferred, Failed, Found, Kind, NotFound, Question, Reply
 from kvk_enrich.reasons import REASONS
 
 STOPPED = Cause("stopped", ExitCode.INTERRUPTED, "Stopped.")
@@ -47,16 +48,36 @@ class Calls:
 
 @dataclass
 class Service:
-    """A VIES that takes a second per answer; *away* says whether a state fails at that moment."""
+    """
+    A VIES that takes a second per answer; *away* says whether a state fails at that moment.
+
+    A number of *hiccups* fails once, and its call is made again at once.
+    """
 
     away: Any = lambda state, seconds: False
     invalid: frozenset[str] = frozenset()
+    hiccups: frozenset[str] = frozenset()
     asked: list[tuple[float, str]] = field(default_factory=list)
     under_way: list[str] = field(default_factory=list)
     most: int = 0
     most_of_a_state: int = 0
     failing: set[str] = field(default_factory=set)
-    doubted: set[str] = field(default_factory=set)
+    said_invalid: dict[str, int] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    async def attempt(self, call):
+        """Answer as a register does; what was answered is kept."""
+        (outcome,) = await self.ask(call)
+        if isinstance(outcome, Failed) and outcome.reason in {"vies_busy", "connection_lost"}:
+            raise Transient(outcome.reason)
+        if isinstance(outcome, Found | NotFound):
+            self.kept[outcome.number] = outcome
+        return Reply((outcome,), 200)
+
+    def withdraw(self, questions):
+        """Forget what is no longer believed."""
+        for question in questions:
+            assert isinstance(self.kept.pop(question.number), NotFound)
 
     async def ask(self, call):
         (number,) = call.numbers
@@ -74,10 +95,14 @@ class Service:
         if self.away(state, anyio.current_time() - 1_000):
             self.failing.add(state)
             return Failed(number, "vies_busy")
+        if number in self.hiccups:
+            self.hiccups -= {number}
+            self.failing.add(state)
+            return Failed(number, "connection_lost")
         if number not in self.invalid:
             return Found(number, b"{}")
-        if state in self.failing and number not in self.doubted:
-            self.doubted.add(number)
+        self.said_invalid[number] = self.said_invalid.get(number, 0) + 1
+        if state in self.failing and self.said_invalid[number] == 1:
             return Failed(number, "invalid_doubted")
         return NotFound(number, "vat_not_valid", b"{}")
 
@@ -86,19 +111,35 @@ class Service:
         return [moment for moment, number in self.asked if number.startswith(state)]
 
 
+def retrying(attempt):
+    """Return *attempt*, made again after a hiccup."""
+
+    async def ask_again(call):
+        try:
+            return await attempt(call)
+        except Transient as error:
+            if error.reason != "connection_lost":
+                raise
+            return await attempt(call)
+
+    return ask_again
+
+
 async def asked_all(service, wanted, stop=None, *, workers=4, feed_of=Calls, said=None, **options):
-    """Ask *wanted* and return what was told, number -> outcome, and the feed."""
+    """Ask *wanted* and return what was told and not recalled, number -> outcome, and the feed."""
     stop = stop or Stop()
-    told: dict[str, Any] = {}
-
-    def tell(call, outcome):
-        assert outcome.number not in told
-        told[outcome.number] = outcome
-
+    told: dict[str, list[Any]] = {}
     say = (said if said is not None else []).append
+    options = {"withdraw": service.withdraw} | options
     async with by_state(wanted, lambda own: feed_of(list(own)), stop, say, **options) as feed:
-        await fan_out(feed, feed.judged(service.ask), tell, stop, workers=workers)
-    return told, feed
+        ask = feed.judged(settled(retrying(feed.watched(service.attempt)), stop))
+        await fan_out(feed, ask, lambda _, one: told.setdefault(one.number, []).append(one), stop, workers=workers)
+    for question in feed.recalled:
+        assert isinstance(told[question.number].pop(0), NotFound)
+    assert {len(outcomes) for outcomes in told.values()} <= {0, 1}
+    final = {number: outcome for number, outcomes in told.items() for outcome in outcomes}
+    assert service.kept == {number: one for number, one in final.items() if isinstance(one, Found | NotFound)}
+    return final, feed
 
 
 def reasons(told):
@@ -188,6 +229,83 @@ def test_not_valid_from_a_failing_state_is_asked_once_more(back):
         assert {number for number, outcome in told.items() if isinstance(outcome, NotFound)} == bad
         asked = [number for _, number in service.asked]
         assert (asked.count("FR000000001"), asked.count("DE000000005")) == (1, 2)
+
+    run(main)
+
+
+@pytest.mark.parametrize("per_state", [1, 2])
+@pytest.mark.parametrize("windows", [(), (15, 60)])
+def test_not_valid_before_the_first_failure_is_recalled(per_state, windows):
+    """A failure that the retry made good is one too; each number is asked once more, and its second word counts."""
+    false, bad = "DE000000000", frozenset({"DE000000001", "DE000000006", "FR000000001"})
+
+    async def main(clock):
+        service = Service(invalid=bad | {false}, hiccups=frozenset({"DE000000004"}))
+
+        def withdraw(questions):
+            service.invalid -= {false}
+            service.withdraw(questions)
+
+        told, feed = await asked_all(
+            service, questions(DE=8, FR=3), per_state=per_state, windows=windows, withdraw=withdraw
+        )
+        assert len(told) == 11
+        assert {number for number, outcome in told.items() if isinstance(outcome, NotFound)} == bad
+        assert {question.number for question in feed.recalled} == {false, "DE000000001"}
+        asked = [number for _, number in service.asked]
+        assert {number: asked.count(number) for number in (false, *bad)} == {
+            false: 2,
+            "DE000000001": 2,
+            "DE000000006": 2,
+            "FR000000001": 1,
+        }
+        assert len(feed) == 0
+
+    run(main)
+
+
+def test_not_valid_under_way_while_its_state_fails_is_doubted():
+    """It was sent before the failure and came after it: it is not told, and asked once more."""
+    slow, failing = "DE000000001", "DE000000002"
+
+    async def main(clock):
+        service = Service(invalid=frozenset({slow}), hiccups=frozenset({failing}))
+        ask = service.ask
+
+        async def asked(call):
+            outcomes = await ask(call)
+            if call.numbers == (slow,) and len(service.asked) < 6:
+                await anyio.sleep(10)
+            return outcomes
+
+        service.ask = asked  # type: ignore[method-assign]
+        told, feed = await asked_all(service, questions(DE=4), per_state=2)
+        assert reasons(told).pop(slow) == "vat_not_valid"
+        assert [number for _, number in service.asked].count(slow) == 2
+        assert (len(told), feed.recalled) == (4, set())
+
+    run(main)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_recalled_and_not_asked_again_is_no_answer(stopped):
+    """The state stays away, or the run is stopped while it waits: not valid is neither told nor kept."""
+
+    async def main(clock):
+        stop, first = Stop(), "DE000000000"
+        service = Service(away=lambda state, seconds: seconds > 2.5, invalid=frozenset({first}))
+        async with anyio.create_task_group() as group:
+
+            async def request():
+                await anyio.sleep(10)
+                if stopped:
+                    stop.request(STOPPED)
+
+            group.start_soon(request)
+            told, feed = await asked_all(service, questions(DE=12), stop, windows=(15,))
+        assert {question.number for question in feed.recalled} == {first}
+        assert reasons(told).get(first) in ({None} if stopped else {"vies_busy", "invalid_doubted"})
+        assert len(told) == (1 if stopped else 12)
 
     run(main)
 
@@ -367,21 +485,25 @@ outages = st.dictionaries(
     counts=st.dictionaries(st.sampled_from(["DE", "FR", "NL", "IT"]), st.integers(1, 12), min_size=1),
     outages=outages,
     invalid=st.sets(st.integers(0, 11)),
+    hiccups=st.sets(st.integers(0, 11), max_size=3),
     per_state=st.integers(1, 2),
     workers=st.integers(1, 6),
     windows=st.lists(st.integers(1, 120), max_size=3),
     stop_after=st.none() | st.integers(0, 200),
 )
-def test_whatever_fails_every_number_is_settled_once(counts, outages, invalid, per_state, workers, windows, stop_after):
-    """Within the bounds; not valid is said of those that are, and never of others."""
+def test_whatever_fails_every_number_is_settled_once(
+    counts, outages, invalid, hiccups, per_state, workers, windows, stop_after
+):
+    """Within the bounds; of a state that failed, not valid is told when it was said twice, and never of others."""
     wanted = questions(**counts)
     bad = frozenset(question.number for question in wanted if int(question.number[2:]) in invalid)
+    odd = frozenset(question.number for question in wanted if int(question.number[2:]) in hiccups)
 
     def away(state, seconds):
         return any(start <= seconds < start + length for start, length in outages.get(state, ()))
 
     async def main(clock):
-        service, stop = Service(away=away, invalid=bad), Stop()
+        service, stop = Service(away=away, invalid=bad, hiccups=odd), Stop()
         async with anyio.create_task_group() as group:
 
             async def request():
@@ -399,6 +521,11 @@ def test_whatever_fails_every_number_is_settled_once(counts, outages, invalid, p
         assert not service.under_way
         assert {number for number, outcome in told.items() if isinstance(outcome, NotFound)} <= bad
         assert not any(isinstance(outcome, Found) for number, outcome in told.items() if number in bad)
+        assert all(
+            service.said_invalid[number] == (2 if number[:2] in service.failing else 1)
+            for number, outcome in told.items()
+            if isinstance(outcome, NotFound)
+        )
         if not stop.requested:
             assert sorted(told) == sorted(question.number for question in wanted)
             assert len(feed) == 0

@@ -302,6 +302,13 @@ def test_each_number_of_such_a_state_is_doubted_once():
     assert outcomes[1:] == [DOUBTED, INVALID, Failed(other, "invalid_doubted")]
 
 
+def test_not_valid_before_the_first_failure_was_the_first_word():
+    """Asked again after it, the second one is believed: there is no third."""
+    service = Service(INVALID.body, envelope("MS_UNAVAILABLE"), INVALID.body)
+    outcomes = fetched(service, *[NUMBER] * 3)
+    assert (outcomes[0], outcomes[2]) == (INVALID, INVALID)
+
+
 def test_valid_is_believed_and_other_states_are():
     """Nothing is doubted but "not valid" of the state that failed."""
     spanish = body(POST, countryCode="ES", vatNumber="X1234567X", valid=False)

@@ -32,7 +32,7 @@ from tests.state.parts import (
 )
 
 from kvk_enrich.errors import ConfigError, StateTooNew, StorageError
-from kvk_enrich.model import Permit, Secret
+from kvk_enrich.model import NotFound, Permit, Secret
 from kvk_enrich.state.home import open_home
 from kvk_enrich.state.journal import LEAD_NS, Journal, MonthUse, open_journal
 
@@ -471,6 +471,20 @@ def test_an_answer_frees_its_claim_and_is_reported(opened: Desk):
     opened.answer(found("12345678"))
     assert claimed(opened, other, "12345678", since=0) == ([], [], ["12345678"])
     assert claimed(opened, other, "12345678", since=1) == (["12345678"], [], [])
+
+
+def test_a_withdrawn_answer_never_was(opened: Desk):
+    """Only this run's, only "not found", only as this product; the calls stay counted, and anybody may ask again."""
+    for number in ("1", "2"):
+        opened.answer(NotFound(number, "not_registered", b"{}"))
+    opened.answer(found("3"))
+    before, other = opened.journal.newest(), opened.begin()
+    opened.journal.withdraw(other, opened.account, "basisprofiel", ["1"])
+    opened.journal.withdraw(opened.run, opened.account, "vestigingen", ["1"])
+    opened.journal.withdraw(opened.run, opened.account, "basisprofiel", ["2", "3"])
+    assert [answer.number for answer in opened.journal.answers(after=0, most=9)] == ["1", "3"]
+    assert opened.journal.newest() == before, "a number taken is never given again"
+    assert claimed(opened, other, "1", "2", "3") == (["2"], [], ["1", "3"])
 
 
 def test_unclaimed_numbers_are_free(opened: Desk):
