@@ -22,7 +22,7 @@ from kvk_enrich.registers.vies import Vies
 
 STATES = ("NL", "DE", "FR", "BE", "EL", "ES")
 TROUBLES = (
-    # states that lie while they fail and before, one that is away, and a few in a hundred of everything else that passes
+    # states that lie while they fail and before, one that is away, and a few in a hundred of all else that passes
     "state=FR code=TIMEOUT nth=1..2",
     "state=FR false-invalid times=1",
     "state=ES code=MS_UNAVAILABLE nth=12",
