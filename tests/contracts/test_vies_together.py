@@ -25,8 +25,8 @@ TROUBLES = (
     # states that lie while they fail and before, one that is away, and a few in a hundred of all else that passes
     "state=FR code=TIMEOUT nth=1..2",
     "state=FR false-invalid times=1",
-    "state=ES code=MS_UNAVAILABLE nth=12",
-    "state=ES false-invalid times=1",
+    "state=EL code=MS_UNAVAILABLE nth=12",
+    "state=EL false-invalid times=1",
     "state=DE outage=0..90",
     "code=MS_MAX_CONCURRENT_REQ share=0.02 times=1",
     "code=SERVICE_UNAVAILABLE share=0.02 times=2",
