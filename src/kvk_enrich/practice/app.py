@@ -16,15 +16,12 @@ A connection that breaks (``cut``, ``reset``) is a :exc:`ConnectionResetError` o
 ``cut`` after a part of the body was sent; :mod:`.serve` does the same to the real connection.
 """
 
-import random
 import re
-from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl, quote
 
-import anyio
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -36,8 +33,8 @@ from kvk_enrich.practice.faults import Fault, Script
 from kvk_enrich.practice.kvk import JSON, fout
 from kvk_enrich.practice.limits import Allowance, Excess
 from kvk_enrich.practice.settings import Practice
+from kvk_enrich.practice.wire import PAGE, Latency, altering, misplaced
 
-_SIGMA = 0.5
 _HEADERS: Final = (
     # on every answer, as recorded in August 2026
     (b"cache-control", b"no-store"),
@@ -53,7 +50,6 @@ _HEADERS: Final = (
 _CLOSING = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR})  # as recorded
 _NUMBER_IN_PATH = re.compile(r"/v1/(?:basisprofielen|vestigingsprofielen|naamgevingen/kvknummer)/([^/]+)")
 _NUMBER_PARAMETERS = ("kvknummer", "rsin", "vestigingsnummer")
-_PAGE = b"<!DOCTYPE html><html><head><title>Even geduld</title></head><body><h1>Even geduld</h1></body></html>"
 
 
 def create(settings: Practice) -> ASGIApp:
@@ -71,7 +67,7 @@ class _Register:
         self._log = ArrivalLog(settings.log) if settings.log is not None else None
         self._script = Script(settings.faults, seed=settings.seed, started_ns=clock.boot_ns())
         self._allowances: dict[str, Allowance] = {}
-        self._latency = random.Random(settings.seed)
+        self._latency = Latency(settings.latency_seconds, settings.seed)
         self._answers = kvk.router(settings)
         published.companies(settings.seed)  # made now, not while the first caller waits
 
@@ -91,11 +87,11 @@ class _Register:
             await refusal(scope, receive, send)
             return
         fault = self._script.next(number, arrived_ns) or Fault()
-        await self._pause(fault.delay)
+        await self._latency.pause(fault.delay)
         if fault.reset:
             raise ConnectionResetError("reset by the practice register, as scripted")
         scripted = _scripted(fault, number, fault.retry_after_header(self._settings.clock.now()))
-        await (scripted or self._answers)(scope, receive, _altering(send, fault, number))
+        await (scripted or self._answers)(scope, receive, altering(send, fault, number))
 
     def _refusal(self, key: str, arrived_ns: int) -> Response | None:
         if not key or key.startswith("wrong"):
@@ -106,12 +102,6 @@ class _Register:
         if excess is Excess.RATE:
             return _gateway(429, key, code="PRACTICE_RATE", retry_after="1")
         return None if excess is None else _gateway(429, key, code="PRACTICE_QUOTA")
-
-    async def _pause(self, extra: float) -> None:
-        mean = self._settings.latency_seconds
-        usual = mean * self._latency.lognormvariate(-_SIGMA * _SIGMA / 2, _SIGMA) if mean else 0.0
-        if usual + extra:
-            await anyio.sleep(usual + extra)
 
 
 def _gateway(status: int, about: str, *, code: str | None = None, retry_after: str | None = None) -> Response:
@@ -125,7 +115,7 @@ def _scripted(fault: Fault, number: str, retry_after: str | None) -> Response | 
     """Return the answer that *fault* puts in the place of the right one, if it does."""
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     if fault.body is not None:
-        return _misplaced(fault.body, fault.status or 200, headers)
+        return misplaced(fault.body, fault.status or 200, headers)
     code = fault.code or ("IPD9999" if fault.status == HTTPStatus.INTERNAL_SERVER_ERROR else None)
     if code is not None:
         return fout(code, number, status=fault.status, headers=headers)
@@ -133,19 +123,7 @@ def _scripted(fault: Fault, number: str, retry_after: str | None) -> Response | 
         return None
     if fault.status in {401, 403, 429}:
         return _gateway(fault.status, number, retry_after=retry_after)
-    return Response(_PAGE, fault.status, headers, "text/html")
-
-
-def _misplaced(body: str, status: int, headers: Mapping[str, str]) -> Response:
-    """Return what should never come from a register, under a status that promises otherwise."""
-    content = {"html": _PAGE, "broken": b'{"kvkNummer": "6959', "other": b'["pong"]', "empty": b""}[body]
-    return Response(content, status, headers, "text/html" if body == "html" else JSON)
-
-
-def _altering(send: Send, fault: Fault, number: str) -> Send:
-    if fault.other_number:
-        send = partial(_send_about_another, send, number.encode())
-    return send if fault.cut is None else partial(_send_cut, send, fault.cut)
+    return Response(PAGE, fault.status, headers, "text/html")
 
 
 async def _send_with_headers(send: Send, key: str, message: Message) -> None:
@@ -156,24 +134,6 @@ async def _send_with_headers(send: Send, key: str, message: Message) -> None:
         headers = [*message["headers"], *_HEADERS, (b"apiauthzdetails", echo), *closing]
         message = {**message, "headers": headers}
     await send(message)
-
-
-async def _send_about_another(send: Send, number: bytes, message: Message) -> None:
-    """Send with the last digit of *number* changed everywhere."""
-    if number and message["type"] == "http.response.body":
-        other = number[:-1] + (b"1" if number.endswith(b"0") else b"0")
-        message = {**message, "body": message["body"].replace(number, other)}
-    await send(message)
-
-
-async def _send_cut(send: Send, length: int, message: Message) -> None:
-    """Send the start of the body, then break the connection; Content-Length has promised more."""
-    if message["type"] != "http.response.body":
-        await send(message)
-        return
-    body = message["body"]
-    await send({**message, "body": body[: min(length, len(body) - 1)], "more_body": True})
-    raise ConnectionResetError("cut by the practice register, as scripted")
 
 
 def _number_asked(scope: Scope) -> str:

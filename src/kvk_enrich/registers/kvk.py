@@ -17,6 +17,7 @@ import httpx2
 
 from kvk_enrich.model import Call, Kind, Secret
 from kvk_enrich.registers import _http, kvk_answers, kvk_zoeken
+from kvk_enrich.registers._bodies import readable
 from kvk_enrich.registers.interface import AtSend, Reply
 from kvk_enrich.registers.kvk_parts import error_codes
 from kvk_enrich.registers.kvk_zoeken import Hits
@@ -108,7 +109,7 @@ class Kvk:
             return Hits(0, ())
         if response.status_code != HTTPStatus.OK:
             raise kvk_answers.refusal(response, body)
-        return kvk_zoeken.hits(kvk_answers.decoded(kvk_zoeken.decode, body), inactive=inactive)
+        return kvk_zoeken.hits(readable(kvk_zoeken.decode, body), inactive=inactive)
 
     async def probe(self, at_send: AtSend) -> timedelta:
         """

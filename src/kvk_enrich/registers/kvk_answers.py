@@ -9,10 +9,9 @@ collected 2026-11.
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Final
 
 import httpx2
-import msgspec
 
 from kvk_enrich.errors import AccessRefused, RegisterError, Transient, Unusable
 from kvk_enrich.model import Answer, Call, Found, Kind, NotFound
@@ -24,10 +23,9 @@ from kvk_enrich.registers import (
     kvk_vestigingsprofiel,
     kvk_zoeken,
 )
+from kvk_enrich.registers._bodies import readable
 from kvk_enrich.registers.kvk_parts import error_codes
 from kvk_enrich.registers.kvk_zoeken import Resultaat, Zoeken
-
-T = TypeVar("T")
 
 NOTHING_FOUND: Final = frozenset({"IPD5200"})
 """Codes of a search without a row, with 404."""
@@ -95,31 +93,13 @@ def refusal(response: httpx2.Response, body: bytes) -> RegisterError:
     return Unusable("request_refused" if codes else "unexpected_answer", said)
 
 
-def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
-    """
-    Return what *decode* makes of a body that came with status 200.
-
-    Raises:
-        Transient: it is damaged.
-        Unusable: it is something else, or of another shape; and so it will be the next time.
-    """
-    try:
-        return decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        if body.lstrip()[:1] != b"{":
-            raise Unusable("unexpected_answer", "200 with something that is not JSON") from None
-        if isinstance(error, msgspec.ValidationError):
-            raise Unusable("unreadable_answer", str(error)[:200]) from None
-        raise Transient("unreadable_answer", str(error)[:200]) from None
-
-
 def _check_subject(call: Call, number: str, body: bytes) -> None:
     """Refuse a body that is not about *number*, or does not lead from it to one company."""
     if call.product == "zoeken":
-        page = decoded(kvk_zoeken.decode, body)
+        page = readable(kvk_zoeken.decode, body)
         about = {_NUMBER_OF[call.kind](row) for row in page.resultaten}
     else:
-        page, about = None, {decoded(_NUMBER_IN[call.product], body)}
+        page, about = None, {readable(_NUMBER_IN[call.product], body)}
     if about != {number}:
         others = sorted(str(other)[:12] for other in about - {number})
         raise Unusable("wrong_company", f"the answer is about {', '.join(others[:_MOST_TOLD]) or 'nothing'}")
