@@ -174,7 +174,7 @@ def shapes_that_occur():
     return occurring
 
 
-@pytest.mark.parametrize("file", SOMEWHERE)
+@pytest.mark.parametrize("file", sorted(SOMEWHERE))
 def test_shapes_of_other_numbers_occur(file):
     """Every key and type in them is met somewhere in the population."""
     occurring = shapes_that_occur()
