@@ -1,6 +1,6 @@
 # Every target sets up what it needs: a clone, make and Python 3.11 or newer are enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check cover bench lock clean
+.PHONY: help install demo test check cover bench torture lock clean
 SHELL := /bin/sh
 
 # The first interpreter that runs and is new enough: a name on the PATH may be an empty shim.
@@ -45,6 +45,10 @@ cover: $(READY)  ## Run the tests and fail below the branch coverage gate
 
 bench: $(READY)  ## Measure pace, resume, warm runs, spreadsheets and start-up against their bars
 	@$(BIN)/python -m pytest tests/benchmarks -m benchmark -s -p no:xdist --timeout 1200
+
+torture: $(READY)  ## Prove the promises at full length and renew docs/reliability.md (about an hour)
+	@$(BIN)/python -m pytest tests/faults tests/proofs --torture -m "not benchmark and not network" -p no:xdist
+	@$(BIN)/python -m tests.docs.reliability
 
 lock: pyproject.toml  ## Renew the pinned versions (for maintainers; needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade --group dev pyproject.toml \

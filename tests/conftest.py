@@ -1,9 +1,10 @@
-"""What all tests share: how hypothesis searches, and that no setting of the machine leaks in."""
+"""What all tests share: how hypothesis searches, how long proofs go on, and that no setting of the machine leaks in."""
 
 import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests import figures
 
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
@@ -15,3 +16,29 @@ def _own_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the tester's own keys and settings: a test that needs one sets it."""
     for name in [name for name in os.environ if name.startswith(("KVK_API_KEY", "KVK_ENRICH_"))]:
         monkeypatch.delenv(name)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let proofs run at full length."""
+    parser.addoption("--torture", action="store_true", help="run proofs at full length and keep their figures")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give proofs at full length the time they take."""
+    if config.getoption("--torture"):
+        for item in items:
+            if item.get_closest_marker("trials"):
+                item.add_marker(pytest.mark.timeout(3_600))
+
+
+@pytest.fixture
+def trials(request: pytest.FixtureRequest) -> int:
+    """How often a proof tries: ``@pytest.mark.trials(fast=6, torture=300)``."""
+    lengths = request.node.get_closest_marker("trials").kwargs
+    return int(lengths["torture" if request.config.getoption("--torture") else "fast"])
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> figures.Record:
+    """Where a proof puts its figures; those of a short run go nowhere."""
+    return figures.record if request.config.getoption("--torture") else lambda _name, **_seen: None
