@@ -1,6 +1,6 @@
 # Every target sets up what it needs: a clone, make and Python 3.11 or newer are enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check cover bench torture lock clean
+.PHONY: help install demo test check cover bench torture audit sbom lock clean
 SHELL := /bin/sh
 
 # The first interpreter that runs and is new enough: a name on the PATH may be an empty shim.
@@ -9,6 +9,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+AUDIT := build/audit
 DEMO := data/demo
 
 help:  ## Say what can be made
@@ -50,9 +51,24 @@ torture: $(READY)  ## Prove the promises at full length and renew docs/reliabili
 	@$(BIN)/python -m pytest tests/faults tests/proofs --torture -m "not benchmark and not network" -p no:xdist
 	@$(BIN)/python -m tests.docs.reliability
 
+audit: $(AUDIT)  ## Ask the public list of weaknesses about every pinned package (needs the network)
+	@$(AUDIT)/bin/pip-audit --require-hashes --disable-pip -r .ci/constraints.txt
+
+sbom: $(AUDIT)  ## Write the list of all parts as CycloneDX to build/sbom.json
+	@mkdir -p build
+	@$(AUDIT)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.json .ci/constraints.txt
+	@echo "build/sbom.json"
+
+$(AUDIT): .ci/audit.txt
+	@$(PYTHON) -m venv --clear $@
+	@$@/bin/python -m pip install -qq --disable-pip-version-check --only-binary :all: --require-hashes -r .ci/audit.txt
+	@touch $@
+
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade --custom-compile-command "make lock"
+
 lock: pyproject.toml  ## Renew the pinned versions (for maintainers; needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade --group dev pyproject.toml \
-		--custom-compile-command "make lock" -o .ci/constraints.txt
+	$(LOCK) --group dev --extra otel pyproject.toml -o .ci/constraints.txt
+	$(LOCK) --group audit -o .ci/audit.txt
 
 clean:  ## Remove the environment and all that was made
 	rm -rf $(VENV) $(DEMO) .coverage* htmlcov build dist
