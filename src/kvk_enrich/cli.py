@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
@@ -521,10 +522,15 @@ def practice_serve(
     kvkbase_tier: Annotated[
         Literal["free", "starter", "pro"], typer.Option(help="What a key of kvkbase may use.")
     ] = "pro",
+    moving_since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Companies change from this day on. [they do not]")
+    ] = None,
+    moves_a_year: Annotated[float, typer.Option(min=0, max=365, help="How often each of them, on average.")] = 0.3,
     log: Annotated[Path | None, typer.Option(help="Append each request's time and number before answering.")] = None,
 ) -> None:
     """Serve the practice register; use it with source.practice.base_url."""
     from kvk_enrich.practice import faults, serve, vies_faults
+    from kvk_enrich.practice.moving import Moving
     from kvk_enrich.practice.settings import Kvkbase, Practice, Vies
 
     settings = Practice(
@@ -533,6 +539,7 @@ def practice_serve(
         calls_per_month=per_month,
         faults=_scripted("--fault", faults.parse, fault),
         log=log,
+        moving=Moving(moving_since.date(), moves_a_year) if moving_since else None,
         kvkbase=Kvkbase(tier=kvkbase_tier, faults=_scripted("--kvkbase-fault", faults.parse, kvkbase_fault)),
         vies=Vies(faults=_scripted("--vies-fault", vies_faults.parse, vies_fault)),
     )

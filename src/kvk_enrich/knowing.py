@@ -112,7 +112,7 @@ class Knowledge:
         self._job = job
         self._books = books
         self._fresh = fresh
-        self.services = Services(job)
+        self.services = Services(job, books.clock)
         self.wish = self.services.wish
         self.numbers = numbers
         self._chosen = numbers if job.sample is None else _sample(numbers, pairs, job.sample)

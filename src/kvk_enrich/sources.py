@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
+from kvk_enrich.clock import Clock, SystemClock
 from kvk_enrich.config import Job, Source
 from kvk_enrich.config.values import PRACTICE_VIES
 from kvk_enrich.errors import ConfigError
 from kvk_enrich.model import micro
 from kvk_enrich.plan import Tariff
 from kvk_enrich.practice import app, faults, vies, vies_faults
+from kvk_enrich.practice.moving import Moving
 from kvk_enrich.practice.settings import Practice
 from kvk_enrich.practice.settings import Vies as PracticeVies
 from kvk_enrich.registers._http import AsgiApp
@@ -37,9 +39,10 @@ _OFFICIAL: Final = {
 class Services:
     """The registers of one job. Each is one object as long as the job lives: VIES's remembers which states failed."""
 
-    def __init__(self, job: Job) -> None:
-        """Take the services of *job*."""
+    def __init__(self, job: Job, clock: Clock | None = None) -> None:
+        """Take the services of *job*; *clock* is that of a practice register in this process."""
         self._job = job
+        self._clock = clock
         self._open: dict[str, Register] = {}
 
     @cached_property
@@ -72,7 +75,9 @@ class Services:
         if payer not in self._open:
             job = self._job
             self._open[payer] = (
-                open_vies(job.vies) if payer == VAT else open_register(job.source, geo_data=job.geo_data)
+                open_vies(job.vies)
+                if payer == VAT
+                else open_register(job.source, geo_data=job.geo_data, clock=self._clock)
             )
         return self._open[payer]
 
@@ -96,13 +101,14 @@ def account_of(source: Source, journal: Journal, micro_eur: int) -> Account:
     )
 
 
-def open_register(source: Source, *, geo_data: bool = False) -> Kvk | Kvkbase:
+def open_register(source: Source, *, geo_data: bool = False, clock: Clock | None = None) -> Kvk | Kvkbase:
     """
     Return the register of companies that *source* is, ready to be entered.
 
     Args:
         source: Who is asked.
         geo_data: Ask KVK for coordinates too.
+        clock: Of a practice register in this process.
 
     Raises:
         ConfigError: a scripted fault or a certificate file cannot be read.
@@ -110,7 +116,7 @@ def open_register(source: Source, *, geo_data: bool = False) -> Kvk | Kvkbase:
     reached: dict[str, Any] = {"timeout_seconds": source.timeout_seconds, "ca_bundle": source.ca_bundle}
     if source.name == "kvkbase":
         return Kvkbase(source.base_url, source.api_key, **reached)
-    inside = _app(source) if source.in_process else None
+    inside = _app(source, clock) if source.in_process else None
     return Kvk(source.base_url, source.api_key, geo_data=geo_data, app=inside, **reached)
 
 
@@ -126,7 +132,7 @@ def open_vies(source: Source) -> Vies:
     )
 
 
-def _app(source: Source) -> AsgiApp:
+def _app(source: Source, clock: Clock | None = None) -> AsgiApp:
     """Return a practice register in this process."""
     latency = source.latency_seconds
     if source.name == PRACTICE_VIES:
@@ -139,6 +145,8 @@ def _app(source: Source) -> AsgiApp:
             requests_per_second=round(source.requests_per_second),
             calls_per_month=source.allowance,
             faults=_parsed(faults.parse, source.faults, "faults"),
+            moving=Moving(source.moving_since, source.moves_a_year) if source.moving_since else None,
+            clock=clock or SystemClock(),
         )
     )
 

@@ -146,6 +146,8 @@ class Practice(Register):
     base_url: BaseUrl | None = None
     requests_per_second: Annotated[Whole, Field(ge=1, le=10_000)] = 100
     latency_seconds: Annotated[Number, Field(ge=0, le=60)] = 0.5
+    moving_since: date | None = None
+    moves_a_year: Annotated[Number, Field(ge=0, le=365)] = 0.3
     faults: _Texts = ()
     vies_faults: _Texts = ()
 

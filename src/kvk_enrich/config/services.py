@@ -59,6 +59,8 @@ def source(
         made,
         latency_seconds=section.latency_seconds,
         faults=section.faults,
+        moving_since=section.moving_since,
+        moves_a_year=section.moves_a_year,
         in_process=section.base_url is None,
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -39,6 +39,8 @@ class Source:
         retry_windows: Seconds before each further round over states that were away; VIES only.
         latency_seconds: Mean time of an answer; practice only.
         faults: Scripted faults, in the practice register's own words; practice only.
+        moving_since: From which day on companies change; practice only.
+        moves_a_year: How often each of them does; practice only.
         in_process: The practice register runs inside this process instead of at *base_url*.
     """
 
@@ -60,6 +62,8 @@ class Source:
     retry_windows: tuple[float, ...] = ()
     latency_seconds: float = 0.5
     faults: tuple[str, ...] = ()
+    moving_since: date | None = None
+    moves_a_year: float = 0.3
     in_process: bool = False
 
 

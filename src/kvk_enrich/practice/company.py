@@ -164,6 +164,25 @@ def at(company: Company, *addresses: Address) -> Company:
     return replace(company, branches=(main, *company.branches[1:]))
 
 
+def another_name(dice: Dice, company: Company) -> Company:
+    """Return *company* with a new name, which is also its main branch's and its first trade name."""
+    name = _name(dice, company.form)
+    names = tuple((place, name if known == company.name else known) for place, known in company.trade_names)
+    main = tuple(replace(branch, name=name) for branch in company.branches[:1])
+    return replace(company, name=name, trade_names=names, branches=(*main, *company.branches[1:]))
+
+
+def another_address(dice: Dice) -> Address:
+    """Return a visiting address to move to."""
+    return _street(dice, VISIT)
+
+
+def another_activity(dice: Dice, activities: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Return *activities* with another main one."""
+    new = dice.pick([activity for activity in words.ACTIVITIES if activity not in activities])
+    return (new, *activities[1:])
+
+
 def _name(dice: Dice, form: LegalForm) -> str:
     return form.name.format(
         invented=dice.pick(words.INVENTED),

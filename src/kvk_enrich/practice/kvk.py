@@ -123,7 +123,8 @@ async def _answer(product: _Product, settings: Practice, request: Request) -> Re
         return fout(product.of.not_valid, number)
     if number in published.TROUBLED:
         return fout(published.TROUBLED[number], number)
-    company = product.of.find(number, seed=settings.seed)
+    registered = product.of.find(number, seed=settings.seed)
+    company = None if registered is None else settings.as_of_now(registered)
     body = None
     if company is not None and (company.active or settings.ended == "given"):
         body = product.body(company, _Asked(number, _links(request, settings, media_type), geo == "true"))
@@ -142,7 +143,7 @@ async def _zoeken(settings: Practice, request: Request) -> Response:
     number = query.given.get("kvknummer", "")
     if number in published.TROUBLED:
         return fout(published.TROUBLED[number], number)
-    body = zoeken.answer(query, _links(request, settings, media_type), seed=settings.seed)
+    body = zoeken.answer(query, _links(request, settings, media_type), seed=settings.seed, now=settings.as_of_now)
     return fout("IPD5200", "") if body is None else _found(body, media_type, _ZOEKEN_VERSION)
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
 
-from kvk_enrich.clock import Clock, SystemClock
+from kvk_enrich.clock import AMSTERDAM, Clock, SystemClock
+from kvk_enrich.practice.company import Company
 from kvk_enrich.practice.faults import Fault
+from kvk_enrich.practice.moving import Moving, as_of
 from kvk_enrich.practice.vies_faults import ViesFault
 
 API_KEY: Final = "practice"
@@ -96,6 +98,7 @@ class Practice:
         faults: What goes wrong, and when; of several that apply the first one does.
         log: File that each request is appended to before it is answered.
         seed: Which population.
+        moving: How companies change with the date at KVK; None: not at all. kvkbase and VIES see them as they were.
         ended: What the profiles of an ended registration are: given, or refused with IPD0005 (IPD0007 for a branch).
         branchless: What the list of branches is where there are none: refused with IPD0005, or empty.
         link_style: How links are written: as the Accept header asks for, or in one way whatever it asks for
@@ -112,6 +115,7 @@ class Practice:
     faults: tuple[Fault, ...] = ()
     log: Path | None = None
     seed: int = 0
+    moving: Moving | None = None
     ended: Literal["given", "refused"] = "given"
     branchless: Literal["refused", "empty"] = "refused"
     link_style: Literal["asked", "links", "_links"] = "asked"
@@ -119,3 +123,9 @@ class Practice:
     clock: Clock = field(default_factory=SystemClock)
     kvkbase: Kvkbase = Kvkbase()
     vies: Vies = Vies()
+
+    def as_of_now(self, company: Company) -> Company:
+        """Return *company* as it is today, in Amsterdam."""
+        if self.moving is None:
+            return company
+        return as_of(company, self.seed, self.moving, self.clock.now().astimezone(AMSTERDAM).date())

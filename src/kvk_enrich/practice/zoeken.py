@@ -6,7 +6,7 @@ test numbers and the first companies of the population: a practice register need
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -117,18 +117,28 @@ def parse(parameters: Iterable[tuple[str, str]]) -> Query:
     return Query(given, tuple(value for name, value in pairs if name == "type"))
 
 
-def hits(query: Query, *, seed: int = 0) -> list[Row]:
+def _as_ever(company: Company) -> Company:
+    return company
+
+
+def hits(query: Query, *, seed: int = 0, now: Callable[[Company], Company] = _as_ever) -> list[Row]:
     """
     Return the rows that go with *query*: companies, each with the branch the row is about.
 
     A KVK number gives several rows where it has several branches; their order means nothing.
+
+    Args:
+        query: What is looked for.
+        seed: Which population.
+        now: Makes of a company what it is by now.
     """
-    return [row for company in _candidates(query, seed) for row in _rows(company) if _fits(row, query)]
+    companies = (now(company) for company in _candidates(query, seed))
+    return [row for company in companies for row in _rows(company) if _fits(row, query)]
 
 
-def answer(query: Query, links: Links, *, seed: int) -> Json | None:
+def answer(query: Query, links: Links, *, seed: int, now: Callable[[Company], Company] = _as_ever) -> Json | None:
     """Return the body of Zoeken for one page, or None where it has no rows (KVK: 404)."""
-    found = hits(query, seed=seed)
+    found = hits(query, seed=seed, now=now)
     start = (query.page - 1) * query.page_size
     end = start + query.page_size
     rows = found[:MOST_RESULTS][start:end]
