@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Thread
 
 import polars as pl
 import pytest
@@ -247,6 +248,20 @@ def test_drafts_of_a_living_run_are_left_alone(tmp_path: Path) -> None:
         assert first[target].exists()
 
     assert contents(tmp_path) == {"out.csv": "first"}
+
+
+def test_two_publications_at_once_do_not_mix(tmp_path: Path) -> None:
+    """A run that comes to publish while another is at it waits: all files are of one of them, and nothing is left."""
+    for step in range(1, operations(tmp_path) + 1):
+        other = Thread(target=publish, args=(tmp_path, "other"))
+
+        def meet(other: Thread = other) -> None:
+            other.start()
+            other.join(0.03)
+
+        publish(tmp_path, "one", CountingDisk(step, meet))
+        other.join()
+        assert contents(tmp_path) in (whole("one"), whole("other")), step
 
 
 def test_a_draft_taken_for_an_orphan_is_made_anew(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ Outputs appear whole or not at all, and all of a run or none.
 A run writes drafts: hidden files (0600) in the folders of the outputs. When all are written they are flushed to the
 disk and renamed into place, the run record last; between the first rename and the last there is no run record, so that
 a machine which stops there leaves outputs that count as unfinished. When a step fails, the older outputs come back,
-byte for byte.
+byte for byte. Of two runs that publish at the same moment one waits, so that all files are of one of them.
 
 ::
 
@@ -21,7 +21,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kvk_enrich.errors import StorageError
@@ -111,7 +111,8 @@ def _publish(drafts: Mapping[Path, Path], disk: Disk) -> None:
         with _as_storage_error(target):
             disk.chmod(draft, _mode_for(target))
             disk.sync(draft)
-    with contextlib.ExitStack() as kept, contextlib.ExitStack() as undo:
+    folders = dict.fromkeys(target.parent for target in drafts)
+    with _alone_in(folders), contextlib.ExitStack() as kept, contextlib.ExitStack() as undo:
         for target in drafts:
             with _as_storage_error(target):
                 older = _keep(target, disk)
@@ -123,10 +124,22 @@ def _publish(drafts: Mapping[Path, Path], disk: Disk) -> None:
         for target, draft in drafts.items():
             with _as_storage_error(target):
                 disk.replace(draft, target)
-        for folder in dict.fromkeys(target.parent for target in drafts):
+        for folder in folders:
             with _as_storage_error(folder):
                 disk.sync(folder)
         undo.pop_all()
+
+
+@contextlib.contextmanager
+def _alone_in(folders: Iterable[Path]) -> Iterator[None]:
+    """Hold *folders* themselves locked: that leaves no file behind, and the kernel frees them when the process dies."""
+    with contextlib.ExitStack() as held:
+        for folder in sorted({folder.resolve() for folder in folders}):  # one order for all, or two runs wait for ever
+            with contextlib.suppress(OSError):  # a file system without locks: there two runs may mix
+                descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+                held.callback(os.close, descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
 
 
 def _keep(target: Path, disk: Disk) -> Path | None:
