@@ -535,10 +535,10 @@ def test_a_key_file_that_others_can_use_is_refused(problems, folder, mode):
     ]
 
 
-def test_a_key_file_that_is_not_there_is_named(problems):
-    """A wrong path is told as such."""
-    assert problems(environ={"KVK_API_KEY_FILE": "no-such"}) == [
-        "KVK_API_KEY_FILE: no-such cannot be read: No such file or directory"
+def test_a_key_file_that_is_not_there_is_not_repeated(problems):
+    """It may be the key itself, put into the wrong variable."""
+    assert problems(environ={"KVK_API_KEY_FILE": "canary-key"}) == [
+        "KVK_API_KEY_FILE: the file that it names cannot be read: No such file or directory"
     ]
 
 

@@ -119,6 +119,39 @@ def test_logs_name_no_company_and_no_header(tmp_path, caplog):
     assert CANARY not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("key", "echo"),
+    [
+        (CANARY, CANARY),
+        ("l7xx/canary+5f2e", "l7xx%2Fcanary%2B5f2e"),
+        ("l7xx/canary+5f2e", r"l7xx\/canary+5f2e"),
+        ('l7xx"canary\\5f2e', r"l7xx\"canary\\5f2e"),
+    ],
+)
+def test_a_key_in_an_answer_is_blotted_out(tmp_path, key, echo):
+    """The answer is paid for and good; it is kept, the key in it is not."""
+    with misbehaving(tmp_path, [Step(body='{"kvkNummer":"%s","naam":"' + echo + '","sbi":"' + echo + '"}')]) as server:
+
+        async def main():
+            async with Kvk(server.url, Secret(key), timeout_seconds=2) as register:
+                return (await register.fetch(CALL, sent)).answers
+
+        assert anyio.run(main) == (Found(NUMBER, b'{"kvkNummer":"69599084","naam":"***","sbi":"***"}'),)
+
+
+def test_a_short_key_is_a_word_like_any_other():
+    """Blotting it out would spoil what the register says."""
+    assert _http.KeyHeader("apikey", Secret("naam")).blotted(b'{"naam":"x"}') == b'{"naam":"x"}'
+
+
+def test_no_session_keys_are_written(tmp_path, monkeypatch):
+    """With them, who has recorded the connection could read the key."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "sessions"))
+    with misbehaving(tmp_path, tls="right") as server:
+        assert called(*asked(server.url, ca_bundle=AUTHORITY)) == "found"
+    assert not (tmp_path / "sessions").exists()
+
+
 def test_the_key_is_in_no_header_of_the_client():
     """It is put on the request at the last moment, and does not show when the register is printed."""
     lanes = _http.Lanes(auth=_http.KeyHeader("apikey", Secret(CANARY)), timeout_seconds=1, ca_bundle=None, app=None)

@@ -66,4 +66,5 @@ def _read(file: Path, name: str) -> str:
                 raise ConfigError(f"{name}: others can read {file}; make it yours alone: chmod 600 {file}")
             return opened.read(2 * _LONGEST)
     except OSError as error:
-        raise ConfigError(f"{name}: {file} cannot be read: {error.strerror}") from error
+        # What names no file may be the key itself, in the wrong variable: it is not repeated, nor is it in the error.
+        raise ConfigError(f"{name}: the file that it names cannot be read: {error.strerror}") from None

@@ -4,7 +4,7 @@ HTTP as all registers use it: one client, foreign errors translated once, nothin
 The key is put on the request at the last moment and stands in no header of the client;
 redirects are never followed (the key would travel), the environment's proxies are not trusted,
 headers are never logged (KVK's test environment has echoed the key in one), bodies are capped
-after decompression.
+after decompression and the key is blotted out where they repeat it.
 """
 
 import logging
@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx2
 
@@ -26,6 +27,9 @@ MAX_BODY: Final = 1 << 20
 
 _KEEPALIVE_SECONDS: Final = 4.0
 """A connection idle for longer is not used again: the server may be closing it, and a request lost so is paid."""
+
+_SHORTEST_BLOTTED: Final = 8
+"""Characters. A key that is shorter (none is) may stand in an answer by chance."""
 
 for _name in ("httpx2", "httpcore2"):  # they log addresses (numbers of sole traders) and headers (an echoed key)
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -54,6 +58,23 @@ class KeyHeader(httpx2.Auth):
         request.headers[self._header] = self._scheme + self._key.reveal()
         yield request
 
+    def blotted(self, body: bytes) -> bytes:
+        """
+        Return *body* with stars where it repeats the key: answers are kept as received, keys never.
+
+        An answer is paid for, so it is not refused: in JSON the stars change no other value.
+        """
+        key = self._key.reveal()
+        for shape in _shapes(key) if len(key) >= _SHORTEST_BLOTTED else ():
+            body = body.replace(shape, b"***")
+        return body
+
+
+def _shapes(key: str) -> set[bytes]:
+    """Return how JSON may repeat *key*: as it is, with slashes and quotes escaped, or as part of an address."""
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+    return {text.encode() for text in (key, escaped, escaped.replace("/", "\\/"), quote(key, safe=""))}
+
 
 class InProcess(httpx2.AsyncBaseTransport):
     """Hands requests to an ASGI app in this process, with the same moment of sending as a socket."""
@@ -80,26 +101,27 @@ class Lanes:
     """
 
     def __init__(
-        self, *, auth: httpx2.Auth, timeout_seconds: float, ca_bundle: Path | None, app: AsgiApp | None
+        self, *, auth: KeyHeader | None, timeout_seconds: float, ca_bundle: Path | None, app: AsgiApp | None
     ) -> None:
         """
         Prepare; connections are made when they are needed.
 
         Args:
-            auth: Adds the key.
+            auth: Adds the key; None where there is none.
             timeout_seconds: For making a connection, and between two bytes of an answer.
-            ca_bundle: Certificate authorities trusted instead of the system's.
+            ca_bundle: Certificate authorities trusted besides the system's.
             app: An ASGI app to be asked instead of the network.
 
         Raises:
             ConfigError: *ca_bundle* holds no certificates.
         """
         try:
-            context = ssl.create_default_context(cafile=ca_bundle) if ca_bundle else httpx2.create_ssl_context()
+            context = _trusting(ca_bundle) if ca_bundle else httpx2.create_ssl_context()
         except OSError as error:
             raise ConfigError(f"ca_bundle: {ca_bundle} cannot be read as certificates: {error}") from error
+        self._blotted = auth.blotted if auth else bytes
         self._options: dict[str, Any] = {
-            "auth": auth,
+            "auth": auth or httpx2.Auth(),
             "verify": context,
             "transport": InProcess(app) if app else None,
             "timeout": httpx2.Timeout(timeout_seconds, pool=None),
@@ -144,7 +166,7 @@ class Lanes:
             async with lane.stream(
                 method, url, headers=headers, content=content, extensions={"trace": sending.trace}
             ) as got:
-                return got, await _capped(got)
+                return got, self._blotted(await _capped(got))
         except httpx2.HTTPError as error:
             raise translated(error, sent=sending.sent) from None
         finally:
@@ -154,6 +176,13 @@ class Lanes:
         lane = httpx2.AsyncClient(**self._options)
         self._all.append(lane)
         return lane
+
+
+def _trusting(authorities: Path) -> ssl.SSLContext:
+    """Return what trusts *authorities* only; unlike Python's default it writes no session keys to SSLKEYLOGFILE."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(authorities)
+    return context
 
 
 async def _capped(response: httpx2.Response) -> bytes:

@@ -79,7 +79,7 @@ class Vies:
             requester: Own VAT number, canonical; with it, answers carry a consultation number.
             dialect: POST, the documented one, or the web site's own GET.
             timeout_seconds: For making a connection, and between two bytes of an answer.
-            ca_bundle: Certificate authorities trusted instead of the system's.
+            ca_bundle: Certificate authorities trusted besides the system's.
             app: An ASGI app that answers in place of the network: the practice register.
 
         Raises:
@@ -90,7 +90,7 @@ class Vies:
         self._base_url = base_url.rstrip("/")
         self._requester = requester
         self._dialect = dialect
-        self._lanes = _http.Lanes(auth=httpx2.Auth(), timeout_seconds=timeout_seconds, ca_bundle=ca_bundle, app=app)
+        self._lanes = _http.Lanes(auth=None, timeout_seconds=timeout_seconds, ca_bundle=ca_bundle, app=app)
         self._failing: set[str] = set()
         self._not_valid: set[str] = set()
 
