@@ -7,6 +7,7 @@ commands do is imported when one is called, so that ``--help`` answers at once.
 
 import inspect
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -629,6 +630,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
 def main() -> NoReturn:
     """Run the command line and leave with its exit code; errors are told as one sentence."""
     os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what memory holds, a key too, is written nowhere
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGHUP, _terminate)
     code = _exit_code()

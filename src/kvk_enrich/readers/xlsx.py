@@ -6,7 +6,6 @@ process reads it, under limits of memory and time, and leaves the rows as Parque
 refused.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Collection
@@ -16,6 +15,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
+from kvk_enrich import children
 from kvk_enrich.errors import InputRefused, StorageError
 from kvk_enrich.readers.rows import ROW, Rows, refuse_names
 from kvk_enrich.readers.snapshots import Snapshot, create
@@ -54,12 +54,10 @@ def read_xlsx(
 def _told(taken: Snapshot, parsed: Path, sheet: str | None, seconds: float) -> _Told:
     """Let the child read the workbook and return what it says."""
     asked = [str(taken.path), str(parsed), str(taken.original), *([] if sheet is None else [sheet])]
-    # What reads a stranger's file has no business with keys, and takes no module from the folder it is started in.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("KVK_")}
     try:
-        child = subprocess.run(  # noqa: S603  our own interpreter and module
+        child = subprocess.run(  # noqa: S603  our own interpreter and module, none of the folder it is started in
             [sys.executable, "-P", "-m", _CHILD, *asked],
-            env=env | {"POLARS_MAX_THREADS": "1"},
+            env=children.environment() | {"POLARS_MAX_THREADS": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,

@@ -16,6 +16,7 @@ from typing import Final
 import duckdb
 import polars as pl
 
+from kvk_enrich import children
 from kvk_enrich.columns import PRODUCTS
 from kvk_enrich.errors import StorageError
 from kvk_enrich.state import cache as caches
@@ -49,6 +50,7 @@ def rewrite(home: Home, cache: caches.Cache, *, gone: pl.DataFrame, since: datet
         made = folder / "cache.duckdb"
         child = subprocess.run(  # noqa: S603  our own interpreter and module
             [sys.executable, "-P", "-m", _CHILD, str(folder), str(made), str(journal), str(up_to)],
+            env=children.environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
