@@ -149,6 +149,10 @@ class Desk:
         """Return unused permits."""
         self.journal.give_back(permits)
 
+    def sent(self, moments: list[tuple[Permit, int]]) -> None:
+        """Report when permits were used."""
+        self.journal.sent(self.account, moments)
+
     def commit(self, done: Sequence[Done]) -> None:
         """Write attempts and answers to the journal, and what the register says of the allowance."""
         self.journal.settle(self.run, self.account, [line for each in done for line in self._settlements(each)])
@@ -353,7 +357,7 @@ async def _feed(lane: Lane, stop: Stop, since: int) -> AsyncIterator[Feed | Stat
 
 @contextmanager
 def _prompt_loop() -> Iterator[None]:
-    """Wake on time: a slot missed is lost, and the threads that commit must not hold the interpreter for long."""
+    """Wake on time: calls that leave late come in crowds, so threads that commit must not hold the interpreter long."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.freeze()

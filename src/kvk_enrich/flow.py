@@ -22,10 +22,10 @@ from kvk_enrich.finishing import Finished, Result, budget_of, input_of, targets
 from kvk_enrich.knowing import Books, Freshness, Knowledge, opened
 from kvk_enrich.listing import Listed
 from kvk_enrich.model import euro
+from kvk_enrich.pace import HEADROOM
 from kvk_enrich.plan import Plan
 from kvk_enrich.progress import Progress
 from kvk_enrich.sources import COMPANY, Services, account_of
-from kvk_enrich.state.journal import HEADROOM
 from kvk_enrich.version import __version__
 
 __all__ = ["ExitCode", "Finished", "Forecast", "forecast", "run"]

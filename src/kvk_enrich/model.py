@@ -115,12 +115,12 @@ class Reply:
 @dataclass(frozen=True, slots=True)
 class Permit:
     """
-    Leave to send one call at one moment.
+    Leave to send one call from one moment on.
 
     Args:
         id: Its line in the journal's ledger.
-        slot_ns: The moment, on the boot clock (nanoseconds). Sent within a few milliseconds of
-            it, or lost: an appointment missed is never caught up.
+        slot_ns: The moment, on the boot clock (nanoseconds). Sent then, or a little later
+            (:data:`kvk_enrich.pace.TOLERANCE_NS`), and otherwise given back.
     """
 
     id: int

@@ -11,7 +11,6 @@ from kvk_enrich.fetch.breaker import Breaker, Patience
 from kvk_enrich.fetch.gate import Gate
 from kvk_enrich.fetch.stop import Cause, Stop
 from kvk_enrich.model import Call, Found, Kind, Permit, Reply
-from kvk_enrich.state.journal import LEAD_NS
 
 STEP_NS = 10_200_000
 
@@ -34,6 +33,7 @@ class Ledger:
     step_ns: int = STEP_NS
     out: dict[int, Permit] = field(default_factory=dict)
     returned: list[int] = field(default_factory=list)
+    used: dict[int, int] = field(default_factory=dict)
     leases: int = 0
     broken: bool = False
     taken: list[tuple[int, int]] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Ledger:
         self.leases += 1
         self.taken.append((wanted, units))
         granted = min(wanted, self.ceiling - len(self.out))
-        first = max(self._next_ns, self.clock.boot_ns() + LEAD_NS)
+        first = max(self._next_ns, self.clock.boot_ns())
         self._next_ns = first + granted * self.step_ns if granted else self._next_ns
         self.clock.pass_seconds(self.disk_seconds)
         permits = tuple(Permit(self._last + 1 + place, first + place * self.step_ns) for place in range(granted))
@@ -57,6 +57,12 @@ class Ledger:
     def book_for_others(self, seconds: float) -> None:
         """Other runs have taken all slots of the next *seconds*."""
         self._next_ns = self.clock.boot_ns() + round(seconds * 1_000_000_000)
+
+    def sent(self, moments: list[tuple[Permit, int]]) -> None:
+        if self.broken:
+            raise StorageError("the disk is full")
+        self.clock.pass_seconds(self.disk_seconds)
+        self.used |= {permit.id: moment for permit, moment in moments}
 
     def give_back(self, permits: list[Permit]) -> None:
         self.clock.pass_seconds(self.disk_seconds)

@@ -16,8 +16,6 @@ from kvk_enrich.state.journal import Account, Journal, Settlement, open_journal
 
 KEY = Secret("canary-key-0123456789")
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-STEP_NS = 10_200_000
-"""Two percent more than the hundredth of a second that 100 a second asks."""
 
 
 @dataclass

@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests.state.parts import (
     KEY,
     NOON,
-    STEP_NS,
     Desk,
     HandClock,
     account_of,
@@ -33,16 +30,9 @@ from tests.state.parts import (
 
 from kvk_enrich.errors import ConfigError, StateTooNew, StorageError
 from kvk_enrich.model import NotFound, Permit, Secret
+from kvk_enrich.pace import Pace
 from kvk_enrich.state.home import open_home
-from kvk_enrich.state.journal import LEAD_NS, Journal, MonthUse, open_journal
-
-SECOND_NS = 1_000_000_000
-
-
-def slots(permits: tuple[Permit, ...]) -> list[int]:
-    """Return the moments of *permits*."""
-    return [permit.slot_ns for permit in permits]
-
+from kvk_enrich.state.journal import Journal, MonthUse, open_journal
 
 # -- money --------------------------------------------------------------------------------------
 
@@ -169,97 +159,7 @@ def test_a_new_month_begins_anew(tmp_path: Path):
         assert len(it.journal.lease(it.run, it.account, 2).permits) == 2
 
 
-# -- pace ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("rps", "step"), [(100, STEP_NS), (50, 20_400_000), (1, 1_020_000_000)])
-def test_slots_lie_a_little_further_apart_than_the_limit_asks(tmp_path: Path, rps: int, step: int):
-    """Slots follow each other at 1.02 / requests_per_second seconds, also from lease to lease."""
-    with desk(tmp_path, rps=rps) as it:
-        taken = slots(it.journal.lease(it.run, it.account, 3).permits) + slots(
-            it.journal.lease(it.run, it.account, 2).permits
-        )
-    assert taken == [5_000_000_000 + LEAD_NS + place * step for place in range(5)]
-
-
-def test_slots_are_never_in_the_past(opened: Desk):
-    """Time that passed unused is not caught up: the next slot is a lease's way from now."""
-    opened.journal.lease(opened.run, opened.account, 2)
-    opened.clock.ns += 60 * SECOND_NS
-    assert slots(opened.journal.lease(opened.run, opened.account, 2).permits) == [
-        65 * SECOND_NS + LEAD_NS,
-        65 * SECOND_NS + LEAD_NS + STEP_NS,
-    ]
-
-
-def test_slots_given_back_are_not_handed_out_again(opened: Desk):
-    """A moment is used once or lost."""
-    first = opened.journal.lease(opened.run, opened.account, 3).permits
-    opened.journal.give_back(first)
-    assert min(slots(opened.journal.lease(opened.run, opened.account, 3).permits)) == max(slots(first)) + STEP_NS
-
-
-def test_two_journals_share_one_schedule(opened: Desk):
-    """Two runs of one account hand out different moments."""
-    other = open_journal(opened.home, opened.clock)
-    run = other.begin("other", account_of(other), ceiling=None, source="other.csv")
-    taken = []
-    for _ in range(5):
-        taken += slots(opened.journal.lease(opened.run, opened.account, 3).permits)
-        taken += slots(other.lease(run, account_of(other), 2).permits)
-    other.close()
-    assert [after - before for before, after in pairwise(taken)] == [STEP_NS] * 24
-
-
-def test_accounts_have_schedules_of_their_own(opened: Desk):
-    """Two keys are two paces: neither waits for the other."""
-    second = account_of(opened.journal, "second", Secret("another-key"))
-    opened.journal.lease(opened.run, opened.account, 50)
-    assert slots(opened.journal.lease(opened.run, second, 1).permits) == [opened.clock.ns + LEAD_NS]
-
-
-def test_after_a_boot_the_pace_starts_a_second_ahead(opened: Desk):
-    """What the machine sent before it went down is not known, so a second is left free."""
-    opened.clock.ns = 900 * SECOND_NS
-    opened.journal.lease(opened.run, opened.account, 5)
-    opened.clock.boot, opened.clock.ns = "boot-2", 40 * SECOND_NS
-    assert slots(opened.journal.lease(opened.run, opened.account, 1).permits) == [41 * SECOND_NS]
-    assert slots(opened.journal.lease(opened.run, opened.account, 1).permits) == [41 * SECOND_NS + STEP_NS]
-
-
-def test_a_boot_without_an_id_is_noticed(opened: Desk):
-    """Where boots have no id, a clock that went back does not make a run wait for days."""
-    opened.clock.ns = 5 * 86_400 * SECOND_NS
-    opened.journal.lease(opened.run, opened.account, 5)
-    opened.clock.ns = 40 * SECOND_NS
-    assert slots(opened.journal.lease(opened.run, opened.account, 1).permits) == [41 * SECOND_NS]
-
-
-def test_a_refused_lease_moves_no_slot(tmp_path: Path):
-    """Asking in vain books no moments."""
-    with desk(tmp_path, month=1) as it:
-        it.journal.lease(it.run, it.account, 1)
-        it.journal.lease(it.run, it.account, 9)
-        raised = account_of(it.journal, month=9)
-        assert slots(it.journal.lease(it.run, raised, 1).permits) == [it.clock.ns + LEAD_NS + STEP_NS]
-
-
-@settings(max_examples=40)
-@given(st.lists(st.tuples(st.integers(1, 20), st.integers(0, 3 * SECOND_NS)), min_size=1, max_size=12))
-def test_no_second_holds_more_than_the_limit(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int]]):
-    """However leases and time follow each other, a window of a second has at most ten slots at ten a second."""
-    root = tmp_path_factory.mktemp("home")
-    with desk(root, rps=10) as it:
-        taken = []
-        for wanted, passed in steps:
-            lease = slots(it.journal.lease(it.run, it.account, wanted).permits)
-            assert all(slot >= it.clock.ns for slot in lease)
-            taken += lease
-            it.clock.ns += passed
-    shutil.rmtree(root)
-    assert taken == sorted(taken)
-    assert all(later - first > SECOND_NS for first, later in zip(taken, taken[10:], strict=False))
-
+PACE = Pace.of(100)
 
 LEASING = """
 import sys
@@ -298,7 +198,8 @@ def test_three_processes_never_exceed_the_month_nor_share_a_slot(tmp_path: Path)
                 taken += [int(slot) for slot in line.split()]
     taken.sort()
     assert len(taken) == 300
-    assert min(after - before for before, after in pairwise(taken)) >= STEP_NS
+    assert all(later - first >= PACE.window_ns for first, later in zip(taken, taken[PACE.places :], strict=False))
+    assert min(after - before for before, after in pairwise(taken)) >= PACE.closest_ns
     journal = open_journal(open_home(tmp_path / "home"), HandClock())
     assert [use.units for use in journal.ledger()] == [300]
     journal.close()

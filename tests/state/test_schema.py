@@ -9,6 +9,7 @@ import pytest
 from tests.state.parts import HandClock, account_of, desk, found
 
 from kvk_enrich.errors import StateInUse, StorageError
+from kvk_enrich.pace import Pace
 from kvk_enrich.state import schema
 from kvk_enrich.state.home import Home, lock_file, open_home
 from kvk_enrich.state.journal import MonthUse, open_journal
@@ -67,6 +68,15 @@ def test_an_old_run_s_ceiling_still_holds(old: Home):
     """A run that was begun before has taken what it took."""
     journal = open_journal(old, HandClock())
     assert len(journal.lease(DIED, account_of(journal), 9).permits) == 5
+    journal.close()
+
+
+def test_the_calls_of_an_older_version_are_waited_for(old: Home):
+    """When they were sent is not known, so the first call after the change comes a window later."""
+    clock = HandClock()
+    journal = open_journal(old, clock)
+    (permit,) = journal.lease(DIED, account_of(journal), 1).permits
+    assert permit.slot_ns == clock.ns + Pace.of(100).window_ns
     journal.close()
 
 

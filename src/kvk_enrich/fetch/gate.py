@@ -1,13 +1,15 @@
 """
 The gate: every call passes it at the moment of sending, with a permit of its own.
 
-A permit carries a slot of the pace and a unit of the month, taken together from the journal in
-small leases. It is used within a few milliseconds of its slot, when the connection is already
-up and the next bytes are the request's; a slot missed (a blocked loop, a stopped machine) is
-lost and replaced by a later one, never caught up. That is what keeps any sliding second at the
-server within the limit, whatever this process does; the figures are in state/journal.py.
+A permit carries a slot of the pace and units of the allowance, taken together from the journal in
+small leases. Calls pass one after the other, when the connection is already up and the next bytes
+are the request's, each from its slot on; a call held up goes a little later, and a slot missed for long (a stopped
+machine) is given back. When each was really sent is reported with the next lease, as the call that
+follows in the same place may come a window later and no sooner: kvk_enrich/pace.py. That is what keeps any sliding
+second at the server within the limit, whatever this process does.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -22,10 +24,11 @@ from kvk_enrich.errors import EnrichError, ExitCode
 from kvk_enrich.fetch.breaker import Breaker
 from kvk_enrich.fetch.stop import Cause, Stop
 from kvk_enrich.model import Permit
+from kvk_enrich.pace import SECOND_NS, TOLERANCE_NS, Pace
 from kvk_enrich.reasons import REASONS
 
 LEASE: Final = 16
-"""Permits taken at once, at 100 calls a second: what a kill can waste, and a sixth of a second of pace."""
+"""Permits taken at once by a run that sends 100 calls a second; others take as many as they send in as long."""
 
 ROOM: Final = 24
 """
@@ -37,13 +40,14 @@ the server is closing is lost, and paid.
 
 _FULL_PACE: Final = 100
 
+_CROWDED: Final = 1.5
+"""Others use the pace too when the slots of a lease lie so many times as far apart as they would for one alone."""
+
+_CROWDED_LEASES: Final = 4
+"""Leases in a row that say so before people are told."""
+
 _CROWDED_SECONDS: Final = 0.5
-"""A run alone books less than this ahead at 100 calls a second; longer means that others book too."""
-
-TOLERANCE_NS: Final = 5_000_000
-"""How late a slot may be used. See HEADROOM in state/journal.py for the other half of the sum."""
-
-_SECOND_NS: Final = 1_000_000_000
+"""A run alone never waits that long for its turn at 100 calls a second."""
 
 
 class Leased(Protocol):
@@ -61,7 +65,7 @@ class Leased(Protocol):
 
 
 class Permits(Protocol):
-    """Where permits come from. Both methods block for some milliseconds; they are called in a thread."""
+    """Where permits come from. The methods block for some milliseconds; they are called in a thread."""
 
     def lease(self, wanted: int, units: int = 1) -> Leased:
         """Take up to *wanted* permits of *units* each."""
@@ -69,6 +73,10 @@ class Permits(Protocol):
 
     def give_back(self, permits: list[Permit]) -> None:
         """Return permits that were not used."""
+        ...
+
+    def sent(self, moments: list[tuple[Permit, int]]) -> None:
+        """Report when permits were used, in nanoseconds of the boot clock."""
         ...
 
 
@@ -108,14 +116,17 @@ class Gate:
         self._clock = clock
         self._demand = demand
         self._say = say
-        self._crowded_after = _CROWDED_SECONDS * _FULL_PACE / per_second
-        self._is_crowded = False
-        self._lock = anyio.Lock()
-        self._room = anyio.Semaphore(_share_of(ROOM, per_second))
-        self._most = _share_of(LEASE, per_second)
-        self._is_used_up = False
+        self._pace = Pace.of(per_second)
+        self._room = anyio.Semaphore(max(1, min(ROOM, int(ROOM * per_second / _FULL_PACE))))
+        self._turn = anyio.Lock()
+        self._booking = anyio.Lock()
         self._leased: deque[Permit] = deque()
         self._unused: list[Permit] = []
+        self._used: list[tuple[Permit, int]] = []
+        self._crowded: deque[bool] = deque(maxlen=_CROWDED_LEASES)
+        self._has_said = False
+        self._longest_ns = _CROWDED_SECONDS * SECOND_NS * _FULL_PACE / per_second
+        self._refused: str | None = None
         self._recent: deque[int] = deque()
         self.sent = 0
         self.units = 0
@@ -132,87 +143,128 @@ class Gate:
             place.leave()
 
     async def _pass(self, units: int) -> Permit:
-        """Return a permit within the tolerance of its slot. Raises TurnedAway."""
-        while True:
-            if self._stop.cause is not None:
-                raise TurnedAway
-            permit = await self._next(units)
-            wait = max(0, permit.slot_ns - self._clock.boot_ns()) / _SECOND_NS
-            self._tell(wait)
-            try:
-                await self._stop.sleep(wait)
-                if self._is_used_up:
-                    await anyio.sleep(max(0, permit.slot_ns - self._clock.boot_ns()) / _SECOND_NS)
-            except anyio.get_cancelled_exc_class():
+        """Return a permit at its slot or a little later. Raises TurnedAway."""
+        self._heed()
+        if units == 1:
+            await self._book_ahead()
+        async with self._turn:
+            while True:
+                self._heed()
+                permit = await self._next(units)
+                try:
+                    await self._wait_for(permit)
+                    self._heed()
+                except BaseException:
+                    self._unused.append(permit)
+                    raise
+                now = self._clock.boot_ns()
+                if now <= permit.slot_ns + TOLERANCE_NS:
+                    self._count(permit, now, units)
+                    return permit
                 self._unused.append(permit)
-                raise
-            if self._breaker.is_open or (self._stop.requested and not self._is_used_up):
-                self._unused.append(permit)
-                raise TurnedAway
-            now = self._clock.boot_ns()
-            if now - permit.slot_ns <= TOLERANCE_NS:
-                self._count(now, units)
-                return permit
-            self._unused.append(permit)
+
+    def _heed(self) -> None:
+        if self._stop.requested or self._breaker.is_open:
+            raise TurnedAway
+
+    async def _wait_for(self, permit: Permit) -> None:
+        earliest = max(permit.slot_ns, self._recent[-1] + self._pace.closest_ns if self._recent else 0)
+        self._tell(max(0, permit.slot_ns - self._clock.boot_ns()))
+        while not self._stop.requested and (wait := earliest - self._clock.boot_ns()) > 0:
+            await self._stop.sleep(wait / SECOND_NS)
 
     async def _next(self, units: int) -> Permit:
-        async with self._lock:
-            if units > 1:  # how many are next is not known beforehand, so these are not taken in advance
-                (permit,) = await self._lease(1, units)
-                return permit
-            while True:
-                while self._leased:
-                    permit = self._leased.popleft()
-                    if self._clock.boot_ns() - permit.slot_ns <= TOLERANCE_NS:
-                        return permit
-                    self._unused.append(permit)
-                self._leased.extend(await self._lease(max(1, min(self._most, self._demand())), units))
-
-    async def _lease(self, wanted: int, units: int) -> tuple[Permit, ...]:
-        unused, self._unused = self._unused, []
-        try:
-            leased = await anyio.to_thread.run_sync(self._renew, unused, wanted, units)
-        except BaseException:
-            self._unused += unused  # returned again by close: what is given back twice is given back once
-            raise
-        if not leased.permits:
-            self._is_used_up = True  # those who hold a permit may still use it: the ceiling counts them
-            reason = str(leased.refused)
+        """Return the first permit. Where there is none, the end of the run is asked for."""
+        if units > 1:  # what the calls after it will cost is not known, so nothing is leased ahead
+            self._unused += self._leased
+            self._leased.clear()
+            permits = deque[Permit]()
+            async with self._booking:
+                await self._lease(permits, 1, units)
+        else:
+            permits = self._leased
+            if not permits:
+                async with self._booking:
+                    if not permits:
+                        await self._lease(permits, self._wanted(), units)
+        if not permits:
+            reason = str(self._refused)
             self._stop.request(Cause(reason, ExitCode.CEILING, REASONS[reason].sentence))
             raise TurnedAway
-        return leased.permits
+        return permits.popleft()
 
-    def _renew(self, unused: list[Permit], wanted: int, units: int) -> Leased:
-        if unused:
-            self._permits.give_back(unused)
+    async def _book_ahead(self) -> None:
+        """Lease before the last permit is used, so that nobody at the gate waits for the journal."""
+        if len(self._leased) <= self._wanted() // 2 and not self._booking.locked():
+            async with self._booking:
+                await self._lease(self._leased, self._wanted(), 1)
+
+    def _wanted(self) -> int:
+        """Return how many permits to take: for the next sixth of a second, if it goes on like the last one."""
+        second = self._clock.boot_ns() - SECOND_NS
+        sent = sum(moment > second for moment in self._recent)
+        return max(1, min(LEASE, 1 + sent * LEASE // _FULL_PACE, self._demand()))
+
+    async def _lease(self, permits: deque[Permit], wanted: int, units: int) -> None:
+        used, self._used = self._used, []
+        unused, self._unused = self._unused, []
+        try:
+            leased = await anyio.to_thread.run_sync(self._renew, used, unused, wanted, units)
+        except BaseException:
+            # Told again by close: what is told or given back twice is so once.
+            self._used += used
+            self._unused += unused
+            raise
+        permits.extend(leased.permits)
+        self._refused = leased.refused
+        if leased.permits:
+            ahead = leased.permits[-1].slot_ns - self._clock.boot_ns()
+            self._crowded.append(ahead > _CROWDED * self._pace.step_ns * len(permits))
+
+    def _renew(self, used: list[tuple[Permit, int]], unused: list[Permit], wanted: int, units: int) -> Leased:
+        self._tell_journal(used, unused)
         return self._permits.lease(wanted, units)
 
-    async def close(self) -> None:
-        """Give back what was leased and not used."""
-        unused = [*self._leased, *self._unused]
-        self._leased.clear()
-        self._unused = []
+    def _tell_journal(self, used: list[tuple[Permit, int]], unused: list[Permit]) -> None:
+        if used:
+            self._permits.sent(used)
         if unused:
-            await anyio.to_thread.run_sync(self._permits.give_back, unused)
+            self._permits.give_back(unused)
 
-    def _tell(self, wait: float) -> None:
-        """Say so when the turn is farther ahead than a run alone would book."""
-        is_crowded = wait > self._crowded_after
-        if is_crowded != self._is_crowded:
-            self._is_crowded = is_crowded
-            self._say("waiting for pace: other runs use the same key" if is_crowded else None)
+    async def close(self) -> None:
+        """Report what was used, and give back what was leased and not used."""
+        used, unused = self._used, [*self._leased, *self._unused]
+        self._used, self._unused = [], []
+        self._leased.clear()
+        if used or unused:
+            await anyio.to_thread.run_sync(self._tell_journal, used, unused)
 
-    def _count(self, now: int, units: int) -> None:
+    def _tell(self, wait_ns: int) -> None:
+        """Say so when others use the pace too: slots lie farther ahead than a run alone would book."""
+        crowded = wait_ns > self._longest_ns or sum(self._crowded) == _CROWDED_LEASES
+        if crowded != self._has_said:
+            self._has_said = crowded
+            self._say("waiting for pace: other runs use the same key" if crowded else None)
+
+    def _count(self, permit: Permit, now: int, units: int) -> None:
+        _after_writing(lambda: self._used.append((permit, self._clock.boot_ns())))
         self.sent += 1
         self.units += units
         self._recent.append(now)
-        while self._recent[0] <= now - _SECOND_NS:
+        while self._recent[0] <= now - SECOND_NS:
             self._recent.popleft()
         self.most_in_a_second = max(self.most_in_a_second, len(self._recent))
 
 
-def _share_of(number: int, per_second: float) -> int:
-    return max(1, min(number, int(number * per_second / _FULL_PACE)))
+def _after_writing(note: Callable[[], None]) -> None:
+    """
+    Do *note* when what is sent now has been written.
+
+    The transport writes in the next turn of the loop. A machine that stands still in between would make
+    the call arrive later than the gate knows, and the one that takes its place too soon.
+    """
+    loop = asyncio.get_running_loop()
+    loop.call_soon(loop.call_soon, note)
 
 
 class Place:

@@ -4,12 +4,12 @@ The journal: permits, calls, answers, claims and runs, in one SQLite file.
 Every method is one transaction and may be called from any thread; several processes share the
 file. What a method returned stays true after kill -9; answers are synced to the disk before
 :meth:`Journal.settle` returns and so survive a power cut too. Permits do not wait for the disk,
-as a slot would be over by then: a power cut may forget a lease that no answer followed. The
+which may be slower than the pace: a power cut may forget a lease that no answer followed. The
 journal decides nothing about registers: it counts, hands out moments and keeps answers.
 
-Pace is a schedule of slots on the boot clock, one every ``1.02 / requests_per_second`` seconds, shared by
-all processes: a permit carries the slot it may be used at, and slots are never handed out
-twice or caught up. The month's unit is taken in the same transaction as the slot.
+Pace is a log of the last calls on the boot clock, shared by all processes (state/turns.py): a
+permit carries the slot from which it may be used. The units of the allowance are taken in the same
+transaction as the slot.
 """
 
 import hmac
@@ -30,16 +30,13 @@ from filelock import BaseFileLock, Timeout
 from kvk_enrich.clock import Clock
 from kvk_enrich.errors import ConfigError
 from kvk_enrich.model import Answer, Attempt, Found, NotFound, Permit, Secret, Status
-from kvk_enrich.state import ledger, pace, schema
+from kvk_enrich.state import ledger, schema, turns
 from kvk_enrich.state.connection import BUSY_SECONDS, Connection, storage_errors
 from kvk_enrich.state.home import Home, lock_file
 from kvk_enrich.state.ledger import Account, MonthUse, Period, Refusal
-from kvk_enrich.state.pace import HEADROOM, LEAD_NS
 
 __all__ = [
     "CHECK",
-    "HEADROOM",
-    "LEAD_NS",
     "Account",
     "Claims",
     "Journal",
@@ -231,8 +228,8 @@ class Journal:
         Take up to *wanted* permits of *units* each for *run*: slots of the pace and units of the allowance, at once.
 
         Fewer come back when the run's ceiling or the allowance ends within them, none when it has
-        been reached. The first slot lies 20 ms ahead at least; after a boot the pace starts anew one
-        second from now, as nothing is known of what was sent before.
+        been reached. After a boot the pace starts anew a window from now, as nothing is known of
+        what was sent before.
         """
         with self._transaction() as sql:
             period = account.period_of(self._clock.now())
@@ -249,7 +246,7 @@ class Journal:
                     or 0,
                     slot,
                 )
-                for slot in pace.take_slots(sql, account, granted, self._clock)
+                for slot in turns.take(sql, account, granted, self._clock)
             )
             ledger.enter(sql, run, account.id, period, calls=granted, units=granted * units, micro_eur=granted * cost)
         return Lease(permits, ended_by if granted < wanted else None)
@@ -259,12 +256,24 @@ class Journal:
         with self._transaction() as sql:
             for permit in permits:
                 row = sql.execute(
-                    "DELETE FROM call WHERE id = ? AND state = 'open' RETURNING run, account, period, units, micro_eur",
+                    "DELETE FROM call WHERE id = ? AND state = 'open' "
+                    " RETURNING run, account, period, units, micro_eur, slot_ns",
                     (permit.id,),
                 ).fetchone()
                 if row is not None:
-                    run, account, period, units, micro_eur = row
+                    run, account, period, units, micro_eur, slot = row
                     ledger.enter(sql, run, account, period, calls=-1, units=-units, micro_eur=-micro_eur)
+                    turns.free(sql, account, slot)
+
+    def sent(self, account: Account, moments: Iterable[tuple[Permit, int]]) -> None:
+        """
+        Enter at which moments of the boot clock permits were used.
+
+        What is not reported is taken to have been used as late as it may be: the sooner the report,
+        the sooner another call may follow.
+        """
+        with self._transaction() as sql:
+            turns.sent(sql, account, ((permit.slot_ns, moment) for permit, moment in moments))
 
     def correct(self, account: Account, left: int, at: datetime | None = None) -> None:
         """

@@ -8,7 +8,7 @@ from typing import Final
 
 from kvk_enrich.errors import StateInUse, StateTooNew, StorageError
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 _MIGRATIONS: Final[dict[int, tuple[str, ...]]] = {
     # Registers that count by the day, or in tokens; ceilings in money; calls for many numbers.
@@ -29,6 +29,20 @@ _MIGRATIONS: Final[dict[int, tuple[str, ...]]] = {
         UPDATE run SET counted = calls, micro_eur = spent, price = priciest
         FROM (SELECT run, sum(micro_eur) AS spent, max(micro_eur) AS priciest FROM call GROUP BY run) AS paid
         WHERE run.id = paid.run
+        """,
+    ),
+    # A slot that is used late delays its successor; the last calls of the older version are not known.
+    2: (
+        "ALTER TABLE account RENAME COLUMN next_slot_ns TO due_ns",
+        "UPDATE account SET boot_id = 'unknown' WHERE boot_id <> ''",
+        """
+        CREATE TABLE turn (
+            account INTEGER NOT NULL REFERENCES account,
+            place   INTEGER NOT NULL,
+            slot_ns INTEGER NOT NULL DEFAULT 0,
+            free_ns INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (account, place)
+        ) STRICT, WITHOUT ROWID
         """,
     ),
 }

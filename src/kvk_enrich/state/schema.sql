@@ -13,10 +13,19 @@ CREATE TABLE account (
     name         TEXT NOT NULL,
     fingerprint  TEXT NOT NULL,           -- keyed hash: tells keys apart, gives none away
     boot_id      TEXT NOT NULL DEFAULT '',
-    next_slot_ns INTEGER NOT NULL DEFAULT 0,
+    due_ns       INTEGER NOT NULL DEFAULT 0,     -- where the next slot would be if all were spread evenly
     period       TEXT NOT NULL DEFAULT 'month',  -- what its allowance is for: month or day
     UNIQUE (register, name)
 ) STRICT;
+
+-- The last calls of an account, as many as a window of its pace holds: each place is taken again when it is free.
+CREATE TABLE turn (
+    account INTEGER NOT NULL REFERENCES account,
+    place   INTEGER NOT NULL,
+    slot_ns INTEGER NOT NULL DEFAULT 0,   -- the moment that was handed out
+    free_ns INTEGER NOT NULL DEFAULT 0,   -- a window after the call was sent, or can have been sent at the latest
+    PRIMARY KEY (account, place)
+) STRICT, WITHOUT ROWID;
 
 -- What an account has used per month or day (Europe/Amsterdam): permits taken and not given back,
 -- in units of the register: calls, or tokens. Never less than the register itself told.
