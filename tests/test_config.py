@@ -721,6 +721,15 @@ def test_a_ca_bundle_must_be_there(problems, job, folder):
     assert job(toml).source.ca_bundle == Path("ca.pem")
 
 
+def test_a_ca_bundle_of_the_run_is_for_all_services_without_their_own(problems, job, folder):
+    """A proxy that inspects TLS inspects everything, unless one service is reached by another way."""
+    for name in ("ca.pem", "own.pem"):
+        (folder / name).touch()
+    made = job('[source.vies]\nca_bundle = "own.pem"', ca_bundle=Path("ca.pem"))
+    assert (made.source.ca_bundle, made.vies.ca_bundle) == (Path("ca.pem"), Path("own.pem"))
+    assert problems(ca_bundle="absent.pem") == ["run.ca_bundle: there is no file absent.pem"]
+
+
 def test_the_default_output_follows_the_format(job):
     """Beside the list, named after it."""
     assert job('[output]\nformat = "csv"').output == Path("list.enriched.csv")

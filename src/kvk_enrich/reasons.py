@@ -220,8 +220,8 @@ _ALL = (
     Reason(
         "access_refused",
         Status.FAILED,
-        "The register refused the key.",
-        "Check the key with: kvk-enrich config check --online",
+        "The register refused the key, or the connection to it is not safe.",
+        "Check key, address and TLS with: kvk-enrich config check --online",
         retryable=True,
     ),
     Reason(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import anyio
 import httpx2
 import pytest
-from tests.simulators.fault_server import AUTHORITY, Step, misbehaving
+from tests.simulators.fault_server import AUTHORITY, INSPECTOR, Step, misbehaving
 
 from kvk_enrich.errors import AccessRefused, ConfigError, EnrichError, NotSent, RegisterError, Transient, Unusable
 from kvk_enrich.model import Call, Found, Kind, Secret
@@ -89,7 +89,7 @@ FAULTS = {
     "no content": (Step(status=204, body=""), "Unusable unexpected_answer"),
     "not modified": (Step(status=304, body=""), "Unusable unexpected_answer"),
     "another company": (Step(body='{"kvkNummer":"12345678","naam":"x"}'), "Unusable wrong_company"),
-    "redirect to nowhere": (Step(status=302, headers={"Location": "http://[bad"}), "Unusable unexpected_answer"),
+    "redirect to nowhere": (Step(status=302, headers={"Location": "http://[bad"}), "AccessRefused access_refused"),
     "key refused": (Step(status=401, body=""), "AccessRefused access_refused"),
     "key echoed": (Step(status=403, body=CANARY, headers={"X-Echo": CANARY}), "AccessRefused access_refused"),
 }
@@ -167,7 +167,7 @@ def test_a_redirect_is_never_followed(tmp_path, status):
     with misbehaving(tmp_path / "there") as elsewhere:
         step = Step(status=status, headers={"Location": f"{elsewhere.url}/v1/basisprofielen/{NUMBER}"})
         with misbehaving(tmp_path, [step]) as server:
-            assert called(*asked(server.url)) == "Unusable unexpected_answer"
+            assert called(*asked(server.url)) == "AccessRefused access_refused"
         assert len(elsewhere) == 0
 
 
@@ -186,21 +186,41 @@ def test_a_bomb_is_given_up_early(tmp_path, layers):
 
 
 @pytest.mark.parametrize(
-    ("certificate", "trusted", "expected"),
+    ("certificate", "trusted", "expected", "why"),
     [
-        ("right", True, "found"),
-        ("right", False, "AccessRefused access_refused"),
-        ("expired", True, "AccessRefused access_refused"),
-        ("elsewhere", True, "AccessRefused access_refused"),
-        ("hang_up", True, "NotSent unreachable"),
+        ("right", AUTHORITY, "found", ""),
+        ("right", None, "AccessRefused access_refused", "--ca-bundle"),
+        ("inspected", AUTHORITY, "AccessRefused access_refused", "--ca-bundle"),
+        ("inspected", INSPECTOR, "found", ""),
+        ("expired", AUTHORITY, "AccessRefused access_refused", "(certificate has expired)"),
+        ("elsewhere", AUTHORITY, "AccessRefused access_refused", "not valid for '127.0.0.1')"),
+        ("outdated", AUTHORITY, "AccessRefused access_refused", "no safe connection"),
+        ("hang_up", AUTHORITY, "NotSent unreachable", ""),
     ],
 )
-def test_a_server_that_is_not_who_it_should_be_gets_no_key(tmp_path, certificate, trusted, expected):
+def test_a_server_that_is_not_who_it_should_be_gets_no_key(tmp_path, certificate, trusted, expected, why):
     """Unknown authority, expired, another name: nothing was sent, the run is to stop. A broken handshake is less."""
     with misbehaving(tmp_path, tls=certificate) as server:
-        outcomes = asked(server.url, ca_bundle=AUTHORITY if trusted else None)
-        assert called(*outcomes) == expected
+        (outcome,) = asked(server.url, ca_bundle=trusted)
+        assert called(outcome) == expected
+        assert why in str(outcome)
         assert len(server) == (1 if expected == "found" else 0)
+
+
+def test_the_environment_names_no_authority(tmp_path, monkeypatch):
+    """Whom to trust is a setting of ours: a variable that other programs heed does not widen it."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(AUTHORITY))
+    with misbehaving(tmp_path, tls="right") as server:
+        assert called(*asked(server.url)) == "AccessRefused access_refused"
+
+
+def test_authorities_are_trusted_besides_those_of_the_system(monkeypatch):
+    """Not every connection goes through the proxy that inspects."""
+    theirs = httpx2.create_ssl_context(trust_env=False).cert_store_stats()["x509_ca"]
+    monkeypatch.setenv("SSLKEYLOGFILE", "/nowhere/keys")
+    context = _http._trusting(INSPECTOR)
+    assert context.cert_store_stats()["x509_ca"] == theirs + 1
+    assert context.keylog_filename is None
 
 
 def test_plain_http_on_the_port_of_https_is_a_refusal(tmp_path):

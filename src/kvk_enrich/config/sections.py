@@ -68,6 +68,7 @@ class Run(_Section):
     only_missing: Text | None = None
     sample: Annotated[Whole, Field(ge=1, le=1_000_000_000)] | None = None
     max_runtime: Annotated[Duration, Field(gt=timedelta())] | None = None
+    ca_bundle: FilePath | None = None
     yes: bool = False
 
 
@@ -285,6 +286,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "only_missing": "run.only_missing",
     "sample": "run.sample",
     "max_runtime": "run.max_runtime",
+    "ca_bundle": "run.ca_bundle",
     "yes": "run.yes",
     "home": "home",
 }

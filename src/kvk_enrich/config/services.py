@@ -38,7 +38,6 @@ def source(
     today = datetime.now(UTC).astimezone(AMSTERDAM).date() if today is None else today
     name = settings.sections.run.source
     section = _companies(settings.sections.source)[name]
-    _check_ca_bundle(name, section.ca_bundle)
     allowances = (section.allowance, settings.sections.budget.calls_per_month)
     made = Source(
         name=name,
@@ -51,7 +50,7 @@ def source(
         monthly_fee_eur=section.monthly_fee_eur,
         timeout_seconds=section.timeout_seconds,
         workers=section.workers,
-        ca_bundle=section.ca_bundle,
+        ca_bundle=_ca_bundle(settings, name, section.ca_bundle),
     )
     if not isinstance(section, Practice):
         return made
@@ -73,7 +72,6 @@ def vies(settings: Settings) -> Source:
         ConfigError: no CA bundle.
     """
     section, practice = settings.sections.source.vies, settings.sections.source.practice
-    _check_ca_bundle(VIES, section.ca_bundle)
     made = Source(
         name=VIES,
         base_url=section.base_url,
@@ -85,7 +83,7 @@ def vies(settings: Settings) -> Source:
         monthly_fee_eur=Decimal(0),
         timeout_seconds=section.timeout_seconds,
         workers=section.workers,
-        ca_bundle=section.ca_bundle,
+        ca_bundle=_ca_bundle(settings, VIES, section.ca_bundle),
         requester=section.requester,
         dialect=section.dialect,
         per_state=section.per_state,
@@ -113,9 +111,12 @@ def _companies(sources: Sources) -> Mapping[str, Register | Kvkbase]:
     }
 
 
-def _check_ca_bundle(name: str, file: Path | None) -> None:
+def _ca_bundle(settings: Settings, name: str, own: Path | None) -> Path | None:
+    """Return the authorities of one service: its own, else those of the run."""
+    file, key = (settings.sections.run.ca_bundle, "run.ca_bundle") if own is None else (own, f"source.{name}.ca_bundle")
     if file is not None and not file.is_file():
-        raise ConfigError(f"source.{name}.ca_bundle: there is no file {file}")
+        raise ConfigError(f"{key}: there is no file {file}")
+    return file
 
 
 def _price_on(today: date, prices: Sequence[Price], key: str) -> Decimal:

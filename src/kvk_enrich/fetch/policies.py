@@ -190,7 +190,7 @@ def settled(ask: Ask, stop: Stop) -> Callable[[Call], Awaitable[tuple[Outcome, .
             stop.request(Cause(error.reason, ExitCode.CEILING, REASONS[error.reason].sentence))
             return tuple(Deferred(number, error.reason) for number in call.numbers)
         except AccessRefused as error:
-            stop.request(Cause("stopped", ExitCode.ACCESS_REFUSED, f"The register refused us: {error}."))
+            stop.request(Cause("stopped", ExitCode.ACCESS_REFUSED, f"The register cannot be asked: {error}."))
             return tuple(Failed(number, error.reason, error.detail) for number in call.numbers)
         except RegisterError as error:
             return tuple(Failed(number, error.reason, error.detail) for number in call.numbers)

@@ -25,6 +25,9 @@ from kvk_enrich.registers.interface import AtSend
 MAX_BODY: Final = 1 << 20
 """Bytes. The largest real answers (a company with 1,000 branches) are below half of it."""
 
+_UNKNOWN_AUTHORITY: Final = {18, 19, 20, 21}
+"""OpenSSL's codes for a certificate that no trusted authority vouches for."""
+
 _KEEPALIVE_SECONDS: Final = 4.0
 """A connection idle for longer is not used again: the server may be closing it, and a request lost so is paid."""
 
@@ -116,7 +119,7 @@ class Lanes:
             ConfigError: *ca_bundle* holds no certificates.
         """
         try:
-            context = _trusting(ca_bundle) if ca_bundle else httpx2.create_ssl_context()
+            context = _trusting(ca_bundle)
         except OSError as error:
             raise ConfigError(f"ca_bundle: {ca_bundle} cannot be read as certificates: {error}") from error
         self._blotted = auth.blotted if auth else bytes
@@ -178,10 +181,15 @@ class Lanes:
         return lane
 
 
-def _trusting(authorities: Path) -> ssl.SSLContext:
-    """Return what trusts *authorities* only; unlike Python's default it writes no session keys to SSLKEYLOGFILE."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(authorities)
+def _trusting(more: Path | None) -> ssl.SSLContext:
+    """
+    Return what trusts the system's authorities and those of the file *more*.
+
+    The environment has no say: SSL_CERT_FILE could name others, SSLKEYLOGFILE would have session keys written.
+    """
+    context = httpx2.create_ssl_context(trust_env=False)
+    if more is not None:
+        context.load_verify_locations(more)
     return context
 
 
@@ -218,24 +226,54 @@ def translated(error: httpx2.HTTPError, *, sent: bool) -> RegisterError:
     if isinstance(error, httpx2.DecodingError):
         return Unusable("unreadable_answer", "the body is not compressed as its header says")
     if not sent:
-        if _is_tls(error):
-            return AccessRefused(
-                "access_refused",
-                "the server's certificate is not trusted; behind an inspecting proxy name its authority with ca_bundle",
-            )
+        refusal = _refused(error)
+        if refusal is not None:
+            return AccessRefused("access_refused", _why_refused(refusal))
         return NotSent("unreachable", type(error).__name__)
     if isinstance(error, httpx2.TimeoutException):
         return Transient("timeout", type(error).__name__)
     return Transient("connection_lost", type(error).__name__)
 
 
-def _is_tls(error: BaseException | None) -> bool:
-    """Say whether one side refused the other; a handshake that merely broke off is like any lost connection."""
+def _refused(error: BaseException | None) -> ssl.SSLError | None:
+    """Return how one side refused the other; a handshake that merely broke off is like any lost connection."""
     while error is not None:
         if isinstance(error, ssl.SSLError):
-            return not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+            return None if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) else error
         error = error.__cause__ or error.__context__
-    return False
+    return None
+
+
+def _why_refused(refusal: ssl.SSLError) -> str:
+    if not isinstance(refusal, ssl.SSLCertVerificationError):
+        return f"no safe connection can be made to the server ({refusal.reason or 'TLS'})"
+    why = f"the server's certificate is not trusted ({refusal.verify_message.rstrip('.')})"
+    if refusal.verify_code in _UNKNOWN_AUTHORITY:
+        return f"{why}; behind a proxy that inspects TLS, name the file of its authority with --ca-bundle"
+    return why
+
+
+def access_refused(response: httpx2.Response, body: bytes, said: str) -> AccessRefused:
+    """
+    Return why *response* ends the run: it refuses the key, or sends us elsewhere.
+
+    Args:
+        response: A refusal or a redirect.
+        body: Tells the register's own words from a web page of who stands in between.
+        said: Status and codes, to be repeated.
+    """
+    if response.has_redirect_location:
+        why = "sent us to another address, which gets no key: check base_url and the network between"
+    elif is_page(body):
+        why = "showed a web page: a proxy or firewall refuses us; if not, check the key"
+    else:
+        why = "means: key unknown, or not for this product"
+    return AccessRefused("access_refused", f"the answer {said} {why}")
+
+
+def is_page(body: bytes) -> bool:
+    """Say whether this is HTML: made for people, by a proxy, a portal, or a register under maintenance."""
+    return body.lstrip()[:1] == b"<"
 
 
 def retry_after(response: httpx2.Response) -> float | None:

@@ -63,7 +63,7 @@ class Kvk:
             base_url: Up to and including ``/api``.
             key: Sent in the header ``apikey``.
             timeout_seconds: For making a connection, and between two bytes of an answer.
-            ca_bundle: Certificate authorities trusted instead of the system's.
+            ca_bundle: Certificate authorities trusted besides the system's.
             geo_data: Ask also where the addresses of a profile lie.
             app: An ASGI app that answers in place of the network: the practice register.
         """

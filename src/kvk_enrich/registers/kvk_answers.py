@@ -13,7 +13,7 @@ from typing import Final
 
 import httpx2
 
-from kvk_enrich.errors import AccessRefused, RegisterError, Transient, Unusable
+from kvk_enrich.errors import RegisterError, Transient, Unusable
 from kvk_enrich.model import Answer, Call, Found, Kind, NotFound
 from kvk_enrich.registers import (
     _http,
@@ -84,8 +84,8 @@ def refusal(response: httpx2.Response, body: bytes) -> RegisterError:
     said = f"{status} {', '.join(codes)}".strip()
     if _LATER.intersection(codes):
         return Unusable("in_process", said)
-    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return AccessRefused("access_refused", f"it answered {status}: key unknown, or not for this product")
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} or response.has_redirect_location:
+        return _http.access_refused(response, body, said)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Transient("rate_limited", said, retry_after=_http.retry_after(response))
     if status in _OVERLOADED:

@@ -28,7 +28,7 @@ import httpx2
 import msgspec
 from msgspec import Raw, Struct
 
-from kvk_enrich.errors import AccessRefused, AllowanceSpent, RegisterError, Transient, Unusable
+from kvk_enrich.errors import AllowanceSpent, RegisterError, Transient, Unusable
 from kvk_enrich.model import Answer, Call, Failed, Found, Kind, NotFound, Secret
 from kvk_enrich.registers import _http
 from kvk_enrich.registers._bodies import UNREADABLE, readable
@@ -139,7 +139,7 @@ class Kvkbase:
             base_url: Up to and including ``/v1``.
             key: Sent as a bearer token.
             timeout_seconds: For making a connection, and between two bytes of an answer.
-            ca_bundle: Certificate authorities trusted instead of the system's.
+            ca_bundle: Certificate authorities trusted besides the system's.
             app: An ASGI app that answers in place of the network: the practice register.
         """
         self._base_url = base_url.rstrip("/")
@@ -336,8 +336,8 @@ def _refusal(response: httpx2.Response, body: bytes) -> RegisterError:
     if code in _SPENT:
         left = _left(response) or 0
         return AllowanceSpent("month_ceiling", f"{said}, tokens left: {left}", left=left)
-    if status in _REFUSED or code == "UNAUTHORIZED":
-        return AccessRefused("access_refused", f"it answered {said}: key unknown, or not for this product")
+    if status in _REFUSED or code == "UNAUTHORIZED" or response.has_redirect_location:
+        return _http.access_refused(response, body, said)
     if status == HTTPStatus.TOO_MANY_REQUESTS or code in _TOO_FAST:
         return Transient("rate_limited", said, retry_after=_http.retry_after(response))
     if status in _OVERLOADED or code in _UNWELL:

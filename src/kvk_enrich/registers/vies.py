@@ -216,7 +216,7 @@ def _refusal(state: str, response: httpx2.Response, body: bytes) -> RegisterErro
 
 def _is_page(response: httpx2.Response, body: bytes) -> bool:
     """Say whether this is VIES's page for maintenance: HTML with the status of an answer."""
-    return response.status_code == HTTPStatus.OK and body.lstrip()[:1] == b"<"
+    return response.status_code == HTTPStatus.OK and _http.is_page(body)
 
 
 def _decoded(body: bytes) -> vies_vat.VatCheck | None:
