@@ -7,9 +7,10 @@ row back. Resuming is no case of its own: what was answered before is simply not
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import anyio
 
@@ -17,7 +18,7 @@ from kvk_enrich import columns, keeping, listing, record, write
 from kvk_enrich.asking import Asked, ask_all
 from kvk_enrich.clock import Clock
 from kvk_enrich.config import Job, config_sha256
-from kvk_enrich.errors import ExitCode
+from kvk_enrich.errors import ExitCode, StorageError
 from kvk_enrich.finishing import Finished, Result, budget_of, input_of, targets
 from kvk_enrich.knowing import Books, Freshness, Knowledge, opened
 from kvk_enrich.listing import Listed
@@ -70,9 +71,7 @@ def run(
         plan = known.plan()
         if plan.cost and confirm is not None:
             confirm(_forecast(job, books, listed, known, plan))
-        finished = _carried_out(job, books, listed, known, plan)
-        keeping.prune_daily(books, job.retention)
-        return finished
+        return _carried_out(job, books, listed, known, plan, folder)
 
 
 def forecast(job: Job, *, progress: Progress | None = None, clock: Clock | None = None) -> Forecast:
@@ -90,6 +89,11 @@ def forecast(job: Job, *, progress: Progress | None = None, clock: Clock | None 
 
 def added(job: Job) -> tuple[columns.Column, ...]:
     """Return the columns that a run of *job* adds to the list."""
+    return (*_told(job), *write.compared.columns(job.compare))
+
+
+def _told(job: Job) -> tuple[columns.Column, ...]:
+    """Return the columns that registers fill, behind those of every output."""
     return columns.output(Services(job).wish.filled, geo_data=job.geo_data)
 
 
@@ -163,7 +167,7 @@ def _seconds(known: Knowledge, plan: Plan) -> float:
     return round(max(by_payer.values(), default=0.0), 1)
 
 
-def _carried_out(job: Job, books: Books, listed: Listed, known: Knowledge, plan: Plan) -> Finished:
+def _carried_out(job: Job, books: Books, listed: Listed, known: Knowledge, plan: Plan, folder: Path) -> Finished:
     account = account_of(job.source, books.journal, known.price)
     doubtful = books.journal.doubtful(account)
     run_id = books.journal.begin(
@@ -179,8 +183,11 @@ def _carried_out(job: Job, books: Books, listed: Listed, known: Knowledge, plan:
         books.progress.start(sum(plan.counts.values()), numbers.cached, plan.cost)
     asked = _asked(job, books, known, run_id) if plan.counts or not plan.deferred.is_empty() else Asked()
     known.close(asked, run_id)
-    told = [column.name for column in added(job) if column not in columns.ENRICH]
+    told = [column.name for column in _told(job) if column not in columns.ENRICH]
     answers = known.rows_of(listed.pairs, told, run_id)
+    if job.compare:
+        marks = write.compared.marked(listed.staged, answers, job.compare, folder / "compared.parquet")
+        listed = replace(listed, staged=marks)
     result = Result(
         job=job,
         books=books,
@@ -195,7 +202,11 @@ def _carried_out(job: Job, books: Books, listed: Listed, known: Knowledge, plan:
         answers=answers,
     )
     finished = result.finished()
-    books.journal.finish(run_id, finished.record.state, record.to_json(finished.record))
+    try:
+        books.journal.finish(run_id, finished.record.state, record.to_json(finished.record))
+        keeping.prune_daily(books, job.retention)
+    except StorageError as error:  # what the run made is out, and right: that is what it ends with
+        books.progress.note(f"The end of the run could not be entered; the next one finds all it needs. ({error})")
     return finished
 
 

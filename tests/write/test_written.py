@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from kvk_enrich.write.written import Written, described, os_errors
+from kvk_enrich.disk import os_errors
+from kvk_enrich.write.written import Written, described
 
 
 def test_described_reads_the_file_back(tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+from kvk_enrich.disk import working_in
 from kvk_enrich.errors import StateInUse, StorageError
 
 _OWNER_ONLY = 0o700
@@ -42,16 +43,32 @@ class Home:
         Yield a private folder for the working files of one run; it is gone afterwards.
 
         A killed run leaves its folder behind; the next one removes folders that no process holds.
+
+        Raises:
+            StorageError: the folder cannot be made, or the disk failed the work that was done meanwhile.
         """
-        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self.root / "tmp"))
-        lock = lock_file(folder / ".lock")
-        lock.acquire()
-        try:
-            self._sweep(keep=folder)
-            yield folder
-        finally:
-            lock.release()
-            shutil.rmtree(folder, ignore_errors=True)
+        with working_in(self.root / "tmp"):
+            folder, lock = self._made()
+            try:
+                self._sweep(keep=folder)
+                yield folder
+            finally:
+                lock.release()
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _made(self) -> tuple[Path, BaseFileLock]:
+        """Make a folder with a lock in it that is held."""
+        while True:
+            folder = Path(tempfile.mkdtemp(prefix="run-", dir=self.root / "tmp"))
+            lock = lock_file(folder / ".lock")
+            try:
+                lock.acquire()
+            except FileNotFoundError:
+                continue  # taken for an orphan before it had its lock
+            except OSError:
+                folder.rmdir()
+                raise
+            return folder, lock
 
     def clear(self) -> None:
         """
@@ -75,15 +92,19 @@ class Home:
 
     def _sweep(self, keep: Path | None = None) -> None:
         for folder in (self.root / "tmp").iterdir():
-            if folder == keep or not (folder / ".lock").exists():
+            if folder == keep:
+                continue
+            if not (folder / ".lock").exists():
+                with suppress(OSError):  # of a run that died before it had its lock; nothing else is an empty folder
+                    folder.rmdir()
                 continue
             lock = lock_file(folder / ".lock")
             try:
                 lock.acquire(timeout=0)
             except Timeout:
                 continue
-            lock.release()
             shutil.rmtree(folder, ignore_errors=True)
+            lock.release()
 
 
 def open_home(root: Path) -> Home:

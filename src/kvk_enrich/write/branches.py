@@ -4,7 +4,8 @@ from pathlib import Path
 
 import polars as pl
 
-from kvk_enrich.write.written import Written, described, os_errors
+from kvk_enrich.disk import os_errors
+from kvk_enrich.write.written import Written, described
 
 
 def branches(listed: pl.DataFrame, path: Path) -> Written:

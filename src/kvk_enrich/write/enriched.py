@@ -9,21 +9,21 @@ Side by side with tests/benchmarks/warm_run/by_hand.py, reading and joining incl
 memory.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from kvk_enrich.columns import Column, schema
+from kvk_enrich.disk import os_errors
 from kvk_enrich.errors import StorageError
+from kvk_enrich.own import column
 from kvk_enrich.write.cells import as_cell, fits, inert
 from kvk_enrich.write.dialects import STANDARD, Dialect
 from kvk_enrich.write.settle import KEY, key, settled
-from kvk_enrich.write.written import Written, described, os_errors
-
-SLICE_ROWS = 250_000
+from kvk_enrich.write.slices import count, sliced
+from kvk_enrich.write.written import Written, described
 
 
 def enriched(
@@ -56,8 +56,8 @@ def enriched(
         raise ValueError(f"{suffix} is no format of the enriched list")
     if answers.select(pl.struct(*key(answers.columns)).n_unique()).item() != answers.height:
         raise ValueError("a number has two answers")
-    rows = pl.scan_parquet(staged, glob=False).select(pl.len()).collect().item()
     lines = pl.scan_parquet(staged, glob=False)
+    rows = count(lines)
     with os_errors():
         if suffix == ".csv":
             written = _csv(lines, answers, schema(columns), output, dialect)
@@ -70,7 +70,7 @@ def enriched(
 
 def _parquet(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.DataType], output: Path) -> int:
     _in_slices(staged, answers, added).sink_parquet(output, compression="zstd", maintain_order=True)
-    return _count(pl.scan_parquet(output, glob=False))
+    return count(pl.scan_parquet(output, glob=False))
 
 
 def _csv(
@@ -81,32 +81,15 @@ def _csv(
     cells = answers.with_columns(as_cell(pl.col(name), added[name]).alias(name) for name in known)
     types = {name: cells.schema[name] if name in known else dtype for name, dtype in added.items()}
     own = {name: dtype for name, dtype in staged.collect_schema().items() if not fits(dtype)}
-    spelled_out = [as_cell(pl.col(name), dtype).alias(name) for name, dtype in own.items()]
+    spelled_out = [as_cell(column(name), dtype).alias(name) for name, dtype in own.items()]
     texts = staged.with_columns(inert(pl.col("enrich_note")), *spelled_out)
     _in_slices(texts, cells, types).sink_csv(output, maintain_order=True, **asdict(dialect))
-    return _count(pl.scan_csv(output, infer_schema=False, glob=False, separator=dialect.separator))
-
-
-def _count(written: pl.LazyFrame) -> int:
-    return int(written.select(pl.len()).collect().item())
+    return count(pl.scan_csv(output, infer_schema=False, glob=False, separator=dialect.separator))
 
 
 def _in_slices(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.DataType]) -> pl.LazyFrame:
     """Return the enriched rows as a source that joins one slice at a time."""
-    joined = joining(staged, answers, added)
-    total = _count(staged)
-
-    def slices(  # pragma: no cover  runs in polars' own threads, which coverage does not see
-        with_columns: list[str] | None, _predicate: pl.Expr | None, _n_rows: int | None, _batch_size: int | None
-    ) -> Iterator[pl.DataFrame]:
-        # The sink takes every row: polars has no filter or limit to push down into this source.
-        for start in range(0, max(total, 1), SLICE_ROWS):
-            frame = joined(staged.slice(start, SLICE_ROWS)).collect(engine="in-memory")
-            if frame["enrich_outcome"].null_count():
-                raise ValueError("rows of the list have neither a reason nor an answer")
-            yield frame if with_columns is None else frame.select(with_columns)
-
-    return register_io_source(slices, schema=joined(staged).collect_schema())
+    return sliced(staged, joining(staged, answers, added), filled="enrich_outcome")
 
 
 def joining(
@@ -123,6 +106,8 @@ def joining(
     known = answers.lazy().select(*keys, *(name for name in added if name in answers.columns and name not in keys))
 
     def joined(rows: pl.LazyFrame) -> pl.LazyFrame:
-        return settled(rows, known).select(*own, *(pl.col(name).cast(dtype) for name, dtype in added.items()))
+        return settled(rows, known).select(
+            *map(column, own), *(pl.col(name).cast(dtype) for name, dtype in added.items())
+        )
 
     return joined

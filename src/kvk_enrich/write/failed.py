@@ -5,13 +5,14 @@ from pathlib import Path
 
 import polars as pl
 
+from kvk_enrich.disk import os_errors
 from kvk_enrich.identifiers import masking, vat
 from kvk_enrich.model import Kind, Status
 from kvk_enrich.reasons import REASONS
 from kvk_enrich.write.cells import as_cell, inert
 from kvk_enrich.write.dialects import STANDARD, Dialect
 from kvk_enrich.write.settle import key, settled
-from kvk_enrich.write.written import Written, described, os_errors
+from kvk_enrich.write.written import Written, described
 
 _NO_ANSWER = (Status.INVALID, Status.FAILED, Status.DEFERRED)
 _VALUE_CHARACTERS = 200

@@ -24,6 +24,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from kvk_enrich.disk import why
 from kvk_enrich.errors import StorageError
 
 _OWNER_ONLY = 0o600
@@ -212,24 +213,10 @@ def _quietly(operation: Callable[..., None], *paths: Path) -> None:
         operation(*paths)
 
 
-_WHY = {
-    errno.ENOENT: "its folder does not exist",
-    errno.ENOTDIR: "its folder is a file",
-    errno.EISDIR: "there is a folder of that name",
-    errno.EACCES: "its folder is not writable for this user",
-    errno.EPERM: "its folder is not writable for this user",
-    errno.EROFS: "the disk is read-only",
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "this user's share of the disk is full",
-    errno.ENAMETOOLONG: "the name is too long",
-}
-
-
 @contextlib.contextmanager
 def _as_storage_error(path: Path) -> Iterator[None]:
     """Translate the operating system's errors into ours."""
     try:
         yield
     except OSError as error:
-        why = _WHY.get(error.errno or 0) or error.strerror or str(error)
-        raise StorageError(f"{path} cannot be written: {why}. Older outputs are as they were.") from error
+        raise StorageError(f"{path} cannot be written: {why(error)}. Older outputs are as they were.") from error

@@ -1,0 +1,56 @@
+"""What goes wrong with a disk, in words: by whichever library it reaches us."""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from kvk_enrich.errors import StorageError
+
+_WHY: Final = {
+    errno.ENOENT: "its folder does not exist",
+    errno.ENOTDIR: "its folder is a file",
+    errno.EISDIR: "there is a folder of that name",
+    errno.EACCES: "its folder is not writable for this user",
+    errno.EPERM: "its folder is not writable for this user",
+    errno.EROFS: "the disk is read-only",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "this user's share of the disk is full",
+    errno.EFBIG: "this user may not write files of that size",
+    errno.EIO: "the disk fails (input/output error)",
+    errno.ENAMETOOLONG: "the name is too long",
+}
+
+
+def why(error: OSError) -> str:
+    """Return what is wrong."""
+    return _WHY.get(error.errno or 0) or error.strerror or str(error)
+
+
+@contextmanager
+def os_errors() -> Iterator[None]:
+    """Raise as OSError, errno and all, what polars 2.1 makes of one (a full disk: ComputeError for Parquet)."""
+    try:
+        yield
+    except Exception as error:
+        told = re.search(r"\(os error (\d+)\)", str(error))
+        if told is None:
+            raise
+        number = int(told[1])
+        raise OSError(number, os.strerror(number)) from error
+
+
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Raise as StorageError what goes wrong with the working files in *folder*."""
+    try:
+        with os_errors():
+            yield
+    except OSError as error:
+        raise StorageError(
+            f"{error.filename or folder} cannot be used: {why(error)}."
+            " Nothing that was answered is lost; give the same command again when that is mended."
+        ) from error
