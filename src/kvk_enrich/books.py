@@ -1,6 +1,7 @@
 """What the journal can tell afterwards: past runs, and the month's ledger per account."""
 
 import calendar
+import re
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from kvk_enrich.clock import AMSTERDAM, Clock, SystemClock
-from kvk_enrich.config import Settings
+from kvk_enrich.config import Settings, source
 from kvk_enrich.config.sections import Kvkbase, Register
-from kvk_enrich.model import euro
+from kvk_enrich.errors import ConfigError
+from kvk_enrich.model import euro, micro
+from kvk_enrich.sources import account_of
 from kvk_enrich.state.home import open_home
 from kvk_enrich.state.journal import MonthUse, RunLine, open_journal
 from kvk_enrich.state.ledger import label
@@ -50,6 +53,58 @@ def ledger(settings: Settings, *, clock: Clock | None = None) -> list[LedgerLine
     with closing(open_journal(open_home(settings.home), clock)) as journal:
         journal.sweep()
         return _lines(journal.ledger(), settings, clock.now())
+
+
+class Adjusted(NamedTuple):
+    """A line of the ledger that was corrected by hand: as it was counted, and as it is now."""
+
+    before: MonthUse
+    after: MonthUse
+
+
+def adjust(
+    settings: Settings,
+    units: int,
+    why: str,
+    *,
+    spent: Decimal | None = None,
+    month: str | None = None,
+    clock: Clock | None = None,
+) -> Adjusted:
+    """
+    Correct the ledger by hand: what the register's invoice or portal says, or what other software used of the same key.
+
+    Args:
+        settings: Their source and its account say whose ledger it is.
+        units: What was used: calls, at kvkbase tokens.
+        why: Stands with it among the runs.
+        spent: What the calls cost, in euro; None leaves the money as it was counted.
+        month: Such as ``2026-11``; the present one, if not given.
+        clock: Where the time comes from.
+
+    Raises:
+        ConfigError: no reason is given, or *month* is none that has begun.
+        StateInUse: a run is under way.
+    """
+    clock = clock or SystemClock()
+    register = source(settings, need_key=False)
+    month = _begun(month, label(register.period, clock.now()))
+    if not why.strip():
+        raise ConfigError("--reason: say why; it stands with the adjustment among the runs")
+    with closing(open_journal(open_home(settings.home), clock)) as journal:
+        account = account_of(register, journal, micro(register.price_eur))
+        money = None if spent is None else micro(spent)
+        before = journal.adjust(account, month, units, money, why.strip())
+    return Adjusted(before, before._replace(units=units, micro_eur=before.micro_eur if money is None else money))
+
+
+def _begun(month: str | None, present: str) -> str:
+    """Return *month*, or the present one. Months are ``2026-11``, so that later ones are greater."""
+    if month is None:
+        return present
+    if not re.fullmatch(r"20[0-9]{2}-(0[1-9]|1[0-2])", month) or month > present:
+        raise ConfigError(f"--month: must be a month that has begun, such as {present}, got {month!r}")
+    return month
 
 
 def _lines(uses: Sequence[MonthUse], settings: Settings, now: datetime) -> list[LedgerLine]:

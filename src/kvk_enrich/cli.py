@@ -24,6 +24,7 @@ from kvk_enrich.errors import ConfigError, Declined, EnrichError, ExitCode, Stor
 
 if TYPE_CHECKING:
     from datetime import timedelta
+    from decimal import Decimal
 
     from kvk_enrich.flow import Finished, Forecast
     from kvk_enrich.keeping import Forgotten
@@ -347,6 +348,37 @@ def budget_show(home: Home = None, config: ConfigFile = None, json: Json = False
 
     lines = books.ledger(_settings(home, config))
     _print(json, lambda: [line._asdict() for line in lines], lambda: telling.ledger(lines))
+
+
+@budget.command("adjust")
+def budget_adjust(
+    units: Annotated[
+        int, typer.Argument(metavar="USED", min=0, max=10_000_000, help="Calls that count; at kvkbase tokens.")
+    ],
+    reason: Annotated[str, typer.Option(help="Why; it stands with the adjustment among the runs.")],
+    eur: Annotated[str | None, typer.Option(help="What the calls cost. [as it was counted]")] = None,
+    month: Annotated[str | None, typer.Option(help="Such as 2026-11. [the present one]")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Whose: kvk, kvk-test, kvkbase or practice; its account. [kvk]")
+    ] = None,
+    home: Home = None,
+    config: ConfigFile = None,
+) -> None:
+    """Correct the ledger by hand: after an invoice, or for calls that other software made with the same key."""
+    from kvk_enrich import books, telling
+
+    spent = None if eur is None else _money(eur)
+    adjusted = books.adjust(_settings(home, config, source), units, reason, spent=spent, month=month)
+    _say(*telling.adjusted(adjusted))
+
+
+def _money(text: str) -> "Decimal":
+    from kvk_enrich.config.checks import amount
+
+    try:
+        return amount(text)
+    except ValueError as error:
+        raise ConfigError(f"--eur: {error}") from None
 
 
 KindOfNumber = Annotated[

@@ -18,6 +18,7 @@ from kvk_enrich.aliases import aliases
 from kvk_enrich.asking import Asked, Desk, Lane
 from kvk_enrich.clock import Clock, SystemClock
 from kvk_enrich.config import Job
+from kvk_enrich.fetch.fanout import affordable
 from kvk_enrich.identifiers import vat
 from kvk_enrich.model import Deferred, Failed, Kind, Question, Status, micro
 from kvk_enrich.plan import Allowance, Plan, Tariff, make_plan
@@ -122,6 +123,7 @@ class Knowledge:
         self._gaps = pl.DataFrame(schema=GAP)
         self._seen = 0
         self._suspects: pl.DataFrame | None = None
+        self._has_told_of_files = False
         self._asked = pl.DataFrame(schema=QUESTION)
         self.since = books.journal.newest()
         self._look_around()
@@ -269,12 +271,22 @@ class Knowledge:
             desk=Desk(books.journal, account, run, books.clock, books.progress, names),
             register=self.services.open(payer),
             questions=[Question(product, Kind(kind), number) for product, kind, number in _in_batches(asks, tariffs)],
-            workers=source.workers,
+            workers=self._affordable(source.workers),
             deadline=source.timeout_seconds,
             units={name: tariff.units for name, tariff in self.services.tariffs.items()},
             per_state=source.per_state if payer == VAT else None,
             windows=source.retry_windows,
         )
+
+    def _affordable(self, workers: int) -> int:
+        fewer = affordable(workers)
+        if fewer < workers and not self._has_told_of_files:
+            self._has_told_of_files = True
+            self._books.progress.note(
+                f"{fewer} calls under way at most instead of {workers}: each needs an open file, and this machine"
+                " allows a process no more. Raise the limit (ulimit -n) to ask faster."
+            )
+        return fewer
 
     def take_in(self, asked: Asked) -> None:
         """Learn what came of asking since the last time."""

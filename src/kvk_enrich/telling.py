@@ -9,7 +9,7 @@ from kvk_enrich.model import euro
 from kvk_enrich.reasons import FLAGS, REASONS
 
 if TYPE_CHECKING:
-    from kvk_enrich.books import LedgerLine
+    from kvk_enrich.books import Adjusted, LedgerLine
     from kvk_enrich.config import Setting
     from kvk_enrich.explaining import Explanation
     from kvk_enrich.flow import Finished, Forecast
@@ -138,6 +138,16 @@ def ledger(lines: Sequence["LedgerLine"]) -> list[str]:
         ("period", "register", "account", "used", "left", "EUR calls", "EUR fee", "EUR total", "EUR by month's end"),
         table,
     )
+
+
+def adjusted(line: "Adjusted") -> list[str]:
+    """Return what the ledger said and says."""
+    before, after = line.before, line.after
+    money = [f"EUR {_euro(euro(use.micro_eur))}" for use in line]
+    return [
+        f"{after.period} {after.register} {after.account}: {after.units:,} used for {money[1]}",
+        f"before: {before.units:,} for {money[0]}; the runs keep this, with the reason",
+    ]
 
 
 def inspection(seen: "Inspection") -> list[str]:

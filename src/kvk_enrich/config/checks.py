@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from kvk_enrich.config.words import did_you_mean, quoted
 
@@ -59,6 +59,14 @@ def duration(value: object) -> timedelta:
     if match is None:
         raise ValueError(f"must be a whole number and a unit, such as 30d, 12h, 90m or 45s, got {quoted(value)}")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def amount(text: str) -> Decimal:
+    """Return the euro that *text* names. Raises ValueError where it names none."""
+    try:
+        return TypeAdapter(Euro).validate_python(text)
+    except ValidationError:
+        raise ValueError(f"must be an amount such as 12.50, got {quoted(text)}") from None
 
 
 def _path(value: object) -> object:

@@ -1,5 +1,6 @@
 """A bounded number of workers over one shared feed of calls."""
 
+import resource
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
@@ -13,7 +14,16 @@ _RAMP_SECONDS: Final = 0.02
 """Workers start this far apart: a hundred TLS handshakes at once would hold the loop."""
 
 
+_OTHER_FILES: Final = 100
+"""Files that a run has open beside its connections: libraries, stores, the list, outputs, and connections to VIES."""
+
 Ask = Callable[[Call], Awaitable[tuple[Outcome, ...]]]
+
+
+def affordable(workers: int) -> int:
+    """Return how many of *workers* this process can have: each needs a connection, and so an open file."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return workers if most == resource.RLIM_INFINITY else max(1, min(workers, most - _OTHER_FILES))
 
 
 async def fan_out(

@@ -257,7 +257,7 @@ def _opened(home: Home, journal: Journal, notes: Callable[[str], None]) -> duckd
             _adopt(connection, journal)
             notes(
                 "The journal is not the one this cache was made from: what the cache knows was taken over,"
-                " but what was spent before is not in this ledger."
+                " but what was spent before is not in this ledger. Enter it with kvk-enrich budget adjust."
             )
     except OSError as error:
         raise StorageError(f"the cache {home.cache} cannot be used: {error.strerror}") from error

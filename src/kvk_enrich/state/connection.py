@@ -25,6 +25,7 @@ class Connection:
     def __init__(self, path: Path) -> None:
         """Open the file; it is there and checked."""
         self._path = path
+        self._process = os.getpid()
         self._lock = threading.Lock()
         with storage_errors(path):
             self._sql = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
@@ -33,6 +34,7 @@ class Connection:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Hold the file for writing; all that is done within counts, or nothing."""
+        self._check_process()
         with self._lock, storage_errors(self._path):
             self._sql.execute("BEGIN IMMEDIATE")
             try:
@@ -44,6 +46,7 @@ class Connection:
 
     def rows(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[object, ...]]:
         """Return what a question brings."""
+        self._check_process()
         with self._lock, storage_errors(self._path):
             return self._sql.execute(sql, parameters).fetchall()
 
@@ -61,9 +64,22 @@ class Connection:
             finally:
                 os.close(log)
 
+    @property
+    def is_inherited(self) -> bool:
+        """Say whether this process was forked from the one that opened the file: its locks are not ours."""
+        return os.getpid() != self._process
+
     def close(self) -> None:
         """Let go of the file."""
-        self._sql.close()
+        if not self.is_inherited:
+            self._sql.close()
+
+    def _check_process(self) -> None:
+        if self.is_inherited:
+            raise StorageError(
+                f"the journal {self._path} was opened by process {self._process}, of which this one is a fork;"
+                " start a run in the process that does it"
+            )
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from typing import Final, Literal, NamedTuple
 from filelock import BaseFileLock, Timeout
 
 from kvk_enrich.clock import Clock
-from kvk_enrich.errors import ConfigError
+from kvk_enrich.errors import ConfigError, StateInUse
 from kvk_enrich.model import Answer, Attempt, Found, NotFound, Permit, Secret, Status
 from kvk_enrich.state import ledger, schema, turns
 from kvk_enrich.state.connection import BUSY_SECONDS, Connection, storage_errors
@@ -51,6 +51,9 @@ __all__ = [
 
 CHECK: Final = "check"
 """The job of a run that only looks whether the register answers."""
+
+_ADJUSTMENT: Final = "adjustment"
+"""The job of what stands among the runs because somebody corrected the ledger by hand."""
 
 _CONTINUED_WITHIN: Final = timedelta(hours=12)
 
@@ -142,6 +145,8 @@ class Journal:
 
     def close(self) -> None:
         """Close the file and let go of the runs this process still holds."""
+        if self._now.is_inherited:
+            return  # the locks belong to the process that this one was forked from
         self._now.close()
         self._answers.close()
         for lock in self._run_locks.values():
@@ -291,6 +296,39 @@ class Journal:
         with self._transaction() as sql:
             ledger.correct(sql, account.id, period, max(0, account.allowance - left))
 
+    def adjust(self, account: Account, period: str, units: int, micro_eur: int | None, why: str) -> MonthUse:
+        """
+        Enter by hand what *account* has used in *period*; stands among the runs from then on, with *why*.
+
+        Args:
+            account: Whose units.
+            period: ``2026-11``, or a day where the account counts by the day.
+            units: What is used, whatever was counted.
+            micro_eur: What that cost; None leaves the money as it was counted.
+            why: The reason, in the user's words.
+
+        Returns:
+            What had been counted.
+
+        Raises:
+            StateInUse: a run is under way: it has taken units that it may yet give back.
+        """
+        self.sweep()
+        now = self._clock.now()
+        with self._transaction() as sql:
+            if sql.execute("SELECT 1 FROM run WHERE state = 'running'").fetchone():
+                raise StateInUse("a run is under way and still counts; adjust the ledger when it has finished")
+            before = ledger.use(sql, account, period)
+            ledger.put(sql, account.id, period, units, micro_eur)
+            after = ledger.use(sql, account, period)
+            record = {"adjusted": period, "from": before._asdict(), "to": after._asdict()}
+            sql.execute(
+                "INSERT INTO run (id, job, account, state, started_at, finished_at, input, record)"
+                " VALUES (?, ?, ?, 'complete', ?, ?, ?, ?)",
+                (_run_id(now), _ADJUSTMENT, account.id, _text(now), _text(now), why, json.dumps(record)),
+            )
+        return before
+
     def settle(self, run: str, account: Account, settlements: Sequence[Settlement]) -> None:
         """
         Write down how calls went, with their answers, in one transaction.
@@ -390,7 +428,7 @@ class Journal:
             source: The list, as people know it.
         """
         now = self._clock.now()
-        run = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        run = _run_id(now)
         lock = lock_file(self._home.locks / run)
         with storage_errors(self._home.journal):
             lock.acquire(timeout=0)
@@ -442,10 +480,10 @@ class Journal:
             WHERE {ledger.COUNTED} AND call.state = 'in_doubt' AND run.state = 'died' AND run.account = :account
                 AND run.started_at > coalesce((
                     SELECT max(started_at) FROM run
-                    WHERE account = :account AND finished_at IS NOT NULL AND job <> :check
+                    WHERE account = :account AND finished_at IS NOT NULL AND job NOT IN (:check, :adjustment)
                 ), '')
             """,
-            {"account": account.id, "check": CHECK},
+            {"account": account.id, "check": CHECK, "adjustment": _ADJUSTMENT},
         )
         return int(str(rows[0][0]))
 
@@ -560,6 +598,10 @@ def _is_in_use(home: Home, run: str) -> bool:
         return True
     lock.release()
     return False
+
+
+def _run_id(now: datetime) -> str:
+    return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 def _keep(sql: sqlite3.Connection, run: str, account: Account, done: Settlement, answer: Answer) -> None:

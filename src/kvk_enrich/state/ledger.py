@@ -79,6 +79,14 @@ def used(sql: sqlite3.Connection, account: int, period: str) -> int:
     return int(rows[0][0]) if rows else 0
 
 
+def use(sql: sqlite3.Connection, account: Account, period: str) -> MonthUse:
+    """Return what counts against *period*."""
+    row = sql.execute(
+        "SELECT units, micro_eur FROM ledger WHERE account = ? AND period = ?", (account.id, period)
+    ).fetchone()
+    return MonthUse(account.register, account.name, period, *(row or (0, 0)))
+
+
 def uses(sql: sqlite3.Connection, now: datetime) -> list[MonthUse]:
     """Return the use of every account in every period, newest first; in the present one also those unused."""
     rows = sql.execute(
@@ -134,4 +142,13 @@ def correct(sql: sqlite3.Connection, account: int, period: str, told: int) -> No
         "INSERT INTO ledger (account, period, units, told, micro_eur) VALUES (:account, :period, :told, :told, 0)"
         " ON CONFLICT DO UPDATE SET told = max(told, :told), units = max(units, :told)",
         {"account": account, "period": period, "told": told},
+    )
+
+
+def put(sql: sqlite3.Connection, account: int, period: str, units: int, micro_eur: int | None) -> None:
+    """Enter by hand what was used in *period* and what it cost (None: as counted); the register may yet tell more."""
+    sql.execute(
+        "INSERT INTO ledger (account, period, units, micro_eur) VALUES (:account, :period, :units, coalesce(:cost, 0))"
+        " ON CONFLICT DO UPDATE SET units = :units, told = min(told, :units), micro_eur = coalesce(:cost, micro_eur)",
+        {"account": account, "period": period, "units": units, "cost": micro_eur},
     )
