@@ -106,13 +106,26 @@ def test_an_answer_that_cannot_be_recorded_is_not_told():
 
 
 def test_a_call_that_was_not_sent_costs_nothing():
-    """Nothing is recorded, no permit stays taken, and the budget for retries is untouched."""
+    """A name that does not resolve for a minute: no permit stays taken, and the number has its answer afterwards."""
 
     async def main(clock):
-        asking = Asking(clock, raising(*[NotSent("unreachable")] * ATTEMPTS, sent=False))
+        asking = Asking(clock, raising(*[NotSent("unreachable")] * 8, sent=False))
         asking.it.breaker.succeeded()
-        assert await asking.ask(call()) == (Failed("69599084", "unreachable"),)
-        assert (asking.done, asking.budget.spent) == ([], 0)
+        assert await asking.ask(call()) == (found(),)
+        assert (len(asking.done), asking.budget.spent, asking.it.gate.sent) == (1, 0, 1)
+        await asking.balanced()
+
+    run(main)
+
+
+def test_when_patience_ends_what_was_not_sent_is_deferred():
+    """It did not fail: it was never asked."""
+
+    async def main(clock):
+        asking = Asking(clock, raising(*[NotSent("unreachable")] * 1_000, sent=False))
+        asking.it.breaker.succeeded()
+        assert await asking.ask(call()) == (Deferred("69599084", "unavailable"),)
+        assert asking.done == []
         await asking.balanced()
 
     run(main)

@@ -150,27 +150,32 @@ def quiet_retries() -> Iterator[None]:
 
 
 def retrying(ask: Ask, budget: RetryBudget, stop: Stop, backoff: Backoff) -> Ask:
-    """Return an ask that tries up to three times, within *budget*; a stop ends the waiting, never a call."""
+    """
+    Return an ask that sends up to three times, within *budget*; a stop ends the waiting, never a call.
+
+    What could not be sent says nothing of the number and costs nothing: how long that is borne is the breaker's matter.
+    """
 
     async def ask_again(call: Call) -> Reply:
-        tries = 0
+        sent = 0
 
         def is_worth_another(error: Exception) -> bool:
-            if tries == ATTEMPTS or not isinstance(error, NotSent | Transient):
-                return False
-            return isinstance(error, NotSent) or stop.requested or budget.spend()
+            nonlocal sent
+            if isinstance(error, NotSent):
+                return True
+            sent += 1
+            return isinstance(error, Transient) and sent < ATTEMPTS and (stop.requested or budget.spend())
 
         with stop.interrupts():
             async for attempt in stamina.retry_context(
                 on=is_worth_another,
-                attempts=ATTEMPTS,
+                attempts=None,
                 timeout=None,
                 wait_initial=backoff.initial,
                 wait_max=backoff.longest,
                 wait_jitter=backoff.jitter,
             ):
                 with attempt, anyio.CancelScope(shield=True):
-                    tries = attempt.num
                     return await ask(call)
         raise Halted
 
