@@ -72,6 +72,10 @@ def whole(
 
 Home = Annotated[Path | None, typer.Option("--home", help="Folder of cache, ledger and run records.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file; flags win over it.")]
+CaBundle = Annotated[
+    Path | None,
+    typer.Option(help="Authorities to trust besides the system's, in PEM: of a proxy that inspects TLS."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
@@ -114,11 +118,19 @@ def _job_flags(
     only_missing: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Only rows where this column is empty.")
     ] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=COLUMN", help="Compare a register field with an own column (repeatable)."),
+    ] = None,
+    patch: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Fields that the patch may change, by commas. [all compared]")
+    ] = None,
     sample: Annotated[str | None, typer.Option(help="Only the first N distinct numbers.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Of a CSV, such as windows-1252. [utf-8]")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Of a CSV: comma, semicolon or tab. [found]")] = None,
     sheet: Annotated[str | None, typer.Option(help="Of a workbook. [the first visible]")] = None,
     csv_dialect: Annotated[str | None, typer.Option(help="Of CSV outputs: standard or excel-nl. [standard]")] = None,
+    ca_bundle: CaBundle = None,
     yes: Annotated[bool | None, typer.Option("--yes", help="Do not ask before spending.")] = None,
     config: ConfigFile = None,
     home: Home = None,
@@ -254,6 +266,7 @@ def search_command(
     autocomplete: Annotated[
         bool, typer.Option("--autocomplete", help="TEXT is how the name begins; kvkbase only.")
     ] = False,
+    ca_bundle: CaBundle = None,
     home: Home = None,
     config: ConfigFile = None,
     json: Json = False,
@@ -268,7 +281,7 @@ def search_command(
     wanted = searching.Wanted(
         text=text, postcode=postcode, house_number=house_number, city=city, inactive=all_, autocomplete=autocomplete
     )
-    found = searching.search(_settings(home, config, source), wanted)
+    found = searching.search(_settings(home, config, source, ca_bundle), wanted)
     _print(json, lambda: found, lambda: telling.hits(found))
 
 
@@ -276,7 +289,7 @@ def _job(flags: dict[str, Any], *, need_key: bool = True) -> tuple[Any, bool]:
     from kvk_enrich.config import load
 
     as_json = flags.pop("json")
-    flags["column"] = flags["column"] or None
+    flags |= {name: flags[name] or None for name in ("column", "compare")}
     config_file = flags.pop("config")
     return load(flags, config_file=config_file, need_key=need_key), as_json
 
@@ -526,13 +539,14 @@ def config_check(
         str | None, typer.Option(help="Which register: kvk, kvk-test, kvkbase or practice. [kvk]")
     ] = None,
     online: Annotated[bool, typer.Option("--online", help="Make one free call: key, TLS, clock.")] = False,
+    ca_bundle: CaBundle = None,
     home: Home = None,
     config: ConfigFile = None,
 ) -> None:
     """Check the configuration, the key and the home folder; with --online also the register."""
     from kvk_enrich import checking
 
-    for line in checking.check(_settings(home, config, source), online=online):
+    for line in checking.check(_settings(home, config, source, ca_bundle), online=online):
         _say(line)
 
 
@@ -597,10 +611,12 @@ def _say_where(urls: Mapping[str, str]) -> None:
     )
 
 
-def _settings(home: Path | None, config_file: Path | None, source: str | None = None) -> Any:
+def _settings(
+    home: Path | None, config_file: Path | None, source: str | None = None, ca_bundle: Path | None = None
+) -> Any:
     from kvk_enrich.config import read
 
-    return read({"home": home, "source": source}, config_file=config_file)
+    return read({"home": home, "source": source, "ca_bundle": ca_bundle}, config_file=config_file)
 
 
 def _progress() -> "Progress":

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _NEXT = {
     ExitCode.SOME_FAILED: "Run the same command again to retry just the failed rows that can be retried.",
-    ExitCode.ACCESS_REFUSED: "Check the key: kvk-enrich config check --online",
+    ExitCode.ACCESS_REFUSED: "Check key, address and TLS: kvk-enrich config check --online",
     ExitCode.UNAVAILABLE: "Run the same command again when the register answers; nothing is paid twice.",
     ExitCode.INTERRUPTED: "Run the same command again to go on; nothing is paid twice.",
     ExitCode.TERMINATED: "Run the same command again to go on; nothing is paid twice.",
