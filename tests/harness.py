@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urljoin
 
 import polars as pl
+from tests.simulators import stamping
 
 from kvk_enrich.practice import population, vat_numbers
 from kvk_enrich.practice.company import Company
@@ -109,6 +110,24 @@ def serving(folder: Path, *options: str) -> Iterator[Server]:
         process.send_signal(signal.SIGTERM)
         process.wait(10)
         process.stderr.close()
+
+
+@contextmanager
+def judging(folder: Path, *, certificate: Path | None = None, latency: float = 0.5) -> Iterator[Server]:
+    """Yield a register whose log has the kernel's own stamps, over TLS if it has a *certificate*."""
+    log = folder / "arrivals.log"
+    orders = {"log": str(log), "latency": latency, "certificate": str(certificate) if certificate else None}
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", stamping.__file__, json.dumps(orders)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        port = int(process.stdout.readline())
+        yield Server(f"{'https' if certificate else 'http'}://127.0.0.1:{port}/api", log, process)
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
 
 
 def environment(server: Server | None = None, **more: str) -> dict[str, str]:
