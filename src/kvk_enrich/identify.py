@@ -12,6 +12,7 @@ from typing import Final
 
 import polars as pl
 
+from kvk_enrich import own
 from kvk_enrich.errors import ConfigError, InputRefused
 from kvk_enrich.identifiers import CHECK_DIGIT, branch, kvk, mixed, rsin, vat
 from kvk_enrich.model import Kind
@@ -84,7 +85,7 @@ def identify(
             frame = frame.rename({f"enrich_{part}": f"enrich_{part}_{place}" for part in ("raw", *_OF_A_CELL)})
     if len(columns) > 1:
         frame = _merged(frame, columns)
-    return frame.select(*schema.names(), *_ADDED, _FLAGS, *(_OTHER if len(columns) > 1 else ()))
+    return frame.select(*own.columns(schema), *_ADDED, _FLAGS, *(_OTHER if len(columns) > 1 else ()))
 
 
 def _read(frame: pl.LazyFrame, kind: Kind | None, country: str | None) -> pl.LazyFrame:
@@ -240,8 +241,8 @@ def holdings(
 ) -> list[Held]:
     """Return what each of *columns* holds, judged by the first rows; those that cannot hold numbers are left out."""
     needed = dict.fromkeys([*columns, *([country_column] if country_column else [])])
-    sample = frame.head(SAMPLE_ROWS).select(*needed).collect().lazy()
-    names = [name for name in _with_digits(sample.select(columns)) if name != country_column]
+    sample = frame.head(SAMPLE_ROWS).select(own.columns(needed)).collect().lazy()
+    names = [name for name in _with_digits(sample.select(own.columns(columns))) if name != country_column]
     return [_held(sample, name, kind, country_column) for name in names]
 
 
@@ -300,7 +301,7 @@ def distinct(frame: pl.LazyFrame) -> pl.DataFrame:
 def _as_text(column: str, dtype: pl.DataType) -> pl.Expr:
     if not _can_hold_numbers(dtype):
         raise InputRefused(f"column {column!r} holds {dtype}, not numbers or texts. Name another one with --column.")
-    cell = pl.col(column)
+    cell = own.column(column)
     if dtype == pl.Binary:
         # A cast fails as a whole on one cell that is no UTF-8, even when a null or a condition
         # hides it; decoding builds new cells, of the good ones only.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from kvk_enrich import identify, readers, write
+from kvk_enrich import identify, own, readers, write
 from kvk_enrich.columns import Column, schema
 from kvk_enrich.config import Job
 from kvk_enrich.model import Kind
@@ -90,9 +90,10 @@ def read(job: Job, added: tuple[Column, ...], folder: Path, progress: Progress) 
 def _unselect(identified: pl.LazyFrame, column: str) -> pl.LazyFrame:
     """Take rows out of the job whose *column* is filled already."""
     schema = identified.collect_schema()
-    filled = pl.col(column).is_not_null()
+    cell = own.column(column)
+    filled = cell.is_not_null()
     if schema[column] in (pl.String, pl.Categorical, pl.Enum):
-        filled &= pl.col(column).cast(pl.String).str.strip_chars().fill_null("") != ""
+        filled &= cell.cast(pl.String).str.strip_chars().fill_null("") != ""
     held = [name for name in _PAIR if name in schema]
     return identified.with_columns(
         *(pl.when(~filled).then(pl.col(name)).alias(name) for name in held),

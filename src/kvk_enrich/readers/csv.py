@@ -97,7 +97,7 @@ def _records(head: str, delimiter: str) -> list[list[str]]:
     """Return the first records that are not blank, the header first; as far as they can be read."""
     records: list[list[str]] = []
     try:
-        for record in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter):
+        for record in csv.reader(_lines(head), delimiter=delimiter):
             if record:
                 records.append(record)
             if len(records) == _HEAD_RECORDS:
@@ -107,12 +107,24 @@ def _records(head: str, delimiter: str) -> list[list[str]]:
     return records
 
 
+def _lines(head: str) -> io.StringIO:
+    """Return the text such that lines end where polars ends them: a carriage return alone is no end."""
+    return io.StringIO(head, newline="\n")
+
+
 def _header(head: str, separator: str, original: Path) -> list[str]:
-    records = _records(head, separator)
-    if not records:
+    # polars would take what follows an open quote for the name of a column.
+    lines = csv.reader(_lines(head), delimiter=separator, strict=True)
+    try:
+        header = next((record for record in lines if record), None)
+    except csv.Error as error:
+        raise InputRefused(
+            f"{original}: the header line cannot be read ({error}). Close the quotes that it opens."
+        ) from None
+    if header is None:
         raise InputRefused(f"{original} has no header line: there is nothing but blank lines.")
-    refuse_data(original, records[0], "line")
-    return records[0]
+    refuse_data(original, header, "line")
+    return header
 
 
 def _parsed(path: Path, original: Path, separator: str, columns: list[str], folder: Path, *, skip: int) -> Path:

@@ -21,6 +21,7 @@ from xlsxwriter.utility import xl_col_to_name
 
 from kvk_enrich.columns import Column, schema
 from kvk_enrich.errors import ConfigError
+from kvk_enrich.own import column
 from kvk_enrich.record import RunRecord
 from kvk_enrich.write.cells import as_text
 from kvk_enrich.write.enriched import joining
@@ -76,7 +77,7 @@ def check_sheet(staged: Path, columns: Sequence[Column]) -> None:
     """
     lines = pl.scan_parquet(staged, glob=False)
     own = _own(lines.collect_schema(), columns)
-    texts = [pl.col(name).str.len_chars().max() for name, dtype in own.items() if dtype == pl.String()]
+    texts = [column(name).str.len_chars().max() for name, dtype in own.items() if dtype == pl.String()]
     rows, longest = lines.select(pl.len().alias("rows"), longest=pl.max_horizontal(0, *texts)).collect().row(0)
     for found, most, what in (
         (rows, MOST_ROWS, "rows"),
@@ -154,7 +155,7 @@ def _enriched(staged: Path, answers: pl.DataFrame, columns: Sequence[Column]) ->
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     """Return *frame* in the dtypes that a cell can have: text, number, boolean, date, time without zone."""
-    return frame.select(_plain_value(pl.col(name), dtype).alias(name) for name, dtype in frame.schema.items())
+    return frame.select(_plain_value(column(name), dtype).alias(name) for name, dtype in frame.schema.items())
 
 
 def _plain_value(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
