@@ -1,6 +1,6 @@
 """The end of a run: what it found is written, and what it did is told."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from kvk_enrich import record, write
+from kvk_enrich import patch, record, write
 from kvk_enrich.asking import Asked
 from kvk_enrich.columns import Column
 from kvk_enrich.config import Job, config_sha256
@@ -80,6 +80,7 @@ class Result:
                 enriched=_output(enriched, self._enriched(rows, exit_code, drafts[enriched])),
                 failed=_output(failed, write.failed(staged, self.answers, drafts[failed], dialect)),
                 branches=self._branches(drafts),
+                **self._compared(drafts),
             )
             page = write.report(self._record(rows, exit_code, written), staged, self.answers, drafts[report])
             complete = msgspec.structs.replace(written, report=_output(report, page))
@@ -98,6 +99,25 @@ class Result:
         if listed is None or target is None:
             return msgspec.UNSET
         return _output(target, write.branches(listed, drafts[target]))
+
+    def _compared(self, drafts: Mapping[Path, Path]) -> dict[str, record.OutputFile]:
+        job, beside = self.job, compared_files(self.job)
+        if not beside:
+            return {}
+        found = write.compared.differences(self.listed.staged, self.answers, self.listed.comparisons)
+        changes = write.compared.changes(found, drafts[beside["changes"]])
+        there, back = (drafts[beside[name]] for name in ("patch", "undo"))
+        forth, undo = write.compared.patches(found, job.patch, self._quoted(found), there, back)
+        return {name: _output(beside[name], made) for name, made in zip(beside, (changes, forth, undo), strict=True)}
+
+    def _quoted(self, found: pl.DataFrame) -> Callable[[int, str], bool]:
+        """Return which cells of the list are written in quotation marks, so that an undo is exact to the byte."""
+        laid_out = self.listed.layout
+        if laid_out is None or found.is_empty():
+            return lambda _row, _column: False
+        rows, columns = set(found["row"].unique()), found["column"].unique().to_list()
+        text = laid_out.text.read_bytes().decode()
+        return patch.quoted_cells(text, laid_out.separator, rows, columns, skip=laid_out.skip)
 
     def _not_selected(self) -> int:
         reasons = pl.scan_parquet(self.listed.staged, glob=False).select("enrich_reason")
@@ -158,6 +178,7 @@ def targets(job: Job) -> list[Path]:
     return [
         job.output,
         *([branches] if branches else []),
+        *compared_files(job).values(),
         *(stem.with_name(stem.name + ending) for ending in beside),
     ]
 
@@ -166,6 +187,13 @@ def branches_file(job: Job) -> Path | None:
     """Return where the branches go, a line each; None where they are not wanted."""
     stem = job.output.with_suffix("")
     return stem.with_name(stem.name + ".branches.parquet") if "vestigingen" in job.products else None
+
+
+def compared_files(job: Job) -> dict[str, Path]:
+    """Return where what --compare leaves goes, by its name in the record."""
+    stem = job.output.with_suffix("")
+    endings = {"changes": "changes.parquet", "patch": "patch.csv", "undo": "undo.csv"} if job.compare else {}
+    return {name: stem.with_name(f"{stem.name}.{ending}") for name, ending in endings.items()}
 
 
 def input_of(job: Job, listed: Listed) -> record.Input:

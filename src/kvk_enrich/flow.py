@@ -14,11 +14,11 @@ from pathlib import Path
 
 import anyio
 
-from kvk_enrich import columns, keeping, listing, record, write
+from kvk_enrich import columns, compare, keeping, listing, record, write
 from kvk_enrich.asking import Asked, ask_all
 from kvk_enrich.clock import Clock
 from kvk_enrich.config import Job, config_sha256
-from kvk_enrich.errors import ExitCode, StorageError
+from kvk_enrich.errors import ConfigError, ExitCode, StorageError
 from kvk_enrich.finishing import Finished, Result, budget_of, input_of, targets
 from kvk_enrich.knowing import Books, Freshness, Knowledge, opened
 from kvk_enrich.listing import Listed
@@ -88,8 +88,20 @@ def forecast(job: Job, *, progress: Progress | None = None, clock: Clock | None 
 
 
 def added(job: Job) -> tuple[columns.Column, ...]:
-    """Return the columns that a run of *job* adds to the list."""
-    return (*_told(job), *write.compared.columns(job.compare))
+    """
+    Return the columns that a run of *job* adds to the list.
+
+    Raises:
+        ConfigError: something is to be compared that no register is asked for.
+    """
+    told = _told(job)
+    for each in job.compare:
+        if lacking := compare.lacking(each, columns.schema(told)):
+            raise ConfigError(
+                f"run.compare: {each.field.name} needs {', '.join(lacking)}, which is not told by what is asked for;"
+                " add a product that does (docs/columns.md)"
+            )
+    return (*told, *write.compared.columns(job.compare))
 
 
 def _told(job: Job) -> tuple[columns.Column, ...]:
@@ -186,7 +198,7 @@ def _carried_out(job: Job, books: Books, listed: Listed, known: Knowledge, plan:
     told = [column.name for column in _told(job) if column not in columns.ENRICH]
     answers = known.rows_of(listed.pairs, told, run_id)
     if job.compare:
-        marks = write.compared.marked(listed.staged, answers, job.compare, folder / "compared.parquet")
+        marks = write.compared.marked(listed.staged, answers, listed.comparisons, folder / "compared.parquet")
         listed = replace(listed, staged=marks)
     result = Result(
         job=job,

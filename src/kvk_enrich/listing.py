@@ -1,12 +1,13 @@
 """The list as a run sees it: staged with what each cell is, and the distinct numbers in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from kvk_enrich import identify, own, readers, write
 from kvk_enrich.columns import Column, schema
+from kvk_enrich.compare import Comparison
 from kvk_enrich.config import Job
 from kvk_enrich.model import Kind
 from kvk_enrich.progress import Progress
@@ -27,6 +28,8 @@ class Listed:
         numbers: ``kind, number, wanted``: distinct, in first-seen order; *wanted* is whether its row wants to know
             about the company of this number, or has a better one for that; in lists with pairs also ``profile``,
             the same of a branch's profile.
+        layout: Of a text list that is compared, how its text is laid out.
+        comparisons: Which of its columns is compared with what, named as the list names them.
         pairs: The distinct ``enrich_*`` columns of rows, where two columns hold numbers.
     """
 
@@ -36,6 +39,8 @@ class Listed:
     rows: int
     numbers: pl.DataFrame
     pairs: pl.DataFrame | None
+    layout: readers.Layout | None = None
+    comparisons: tuple[Comparison, ...] = ()
 
 
 def read(job: Job, added: tuple[Column, ...], folder: Path, progress: Progress) -> Listed:
@@ -64,6 +69,7 @@ def read(job: Job, added: tuple[Column, ...], folder: Path, progress: Progress) 
         progress.note(note)
     named = [identify.named_column(rows.columns, name) for name in job.columns]
     country = identify.named_column(rows.columns, job.country_column) if job.country_column else None
+    comparisons = tuple(replace(each, column=identify.named_column(rows.columns, each.column)) for each in job.compare)
     columns = named or [identify.find_column(rows.frame, rows.columns, job.kind, country_column=country)]
     identified = identify.identify(rows.frame, columns, job.kind, country_column=country, strict=job.strict)
     if job.only_missing is not None:
@@ -84,7 +90,15 @@ def read(job: Job, added: tuple[Column, ...], folder: Path, progress: Progress) 
         rows=int(lines.select(pl.len()).collect().item()),
         numbers=numbers,
         pairs=pairs,
+        layout=_layout(job, snapshot, folder) if job.compare else None,
+        comparisons=comparisons,
     )
+
+
+def _layout(job: Job, snapshot: readers.Snapshot, folder: Path) -> readers.Layout | None:
+    if snapshot.path.suffix not in readers.TEXT_SUFFIXES:
+        return None
+    return readers.layout(snapshot, folder=folder, encoding=job.encoding, delimiter=job.delimiter)
 
 
 def _unselect(identified: pl.LazyFrame, column: str) -> pl.LazyFrame:

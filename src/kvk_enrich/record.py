@@ -107,13 +107,17 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     """
     The files of a run.
 
-    *report* is null only in the record that the report is made from; *branches* is absent where none were wanted.
+    *report* is null only in the record that the report is made from; what was not wanted is absent: *branches*, and
+    what --compare leaves.
     """
 
     enriched: OutputFile
     failed: OutputFile
     report: OutputFile | None = None
     branches: OutputFile | msgspec.UnsetType = msgspec.UNSET
+    changes: OutputFile | msgspec.UnsetType = msgspec.UNSET
+    patch: OutputFile | msgspec.UnsetType = msgspec.UNSET
+    undo: OutputFile | msgspec.UnsetType = msgspec.UNSET
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):

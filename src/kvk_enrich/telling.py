@@ -48,7 +48,7 @@ def finished(end: "Finished") -> list[str]:
         lines.append(f"  stop    {end.cause}")
     if record.outputs is not None:
         made = record.outputs
-        files = [made.enriched, made.branches, made.failed, made.report]
+        files = [made.enriched, made.branches, made.changes, made.patch, made.undo, made.failed, made.report]
         lines += [f"  file    {file.path}{_rows(file.rows)}" for file in files if file]
         lines.append(f"  record  {end.record_path}")
     if end.exit_code == ExitCode.CEILING and record.stop_reason:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
+from kvk_enrich.compare import FIELDS, Comparison, parse
 from kvk_enrich.config.words import did_you_mean, quoted
 
 PRODUCTS: Final = {
@@ -162,6 +163,22 @@ def _vat_number(value: str) -> str:
     return number
 
 
+def _comparisons(value: object) -> object:
+    """A variable is one text: several are separated by semicolons."""
+    texts = value.split(";") if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f'must be a list such as ["name=Klantnaam"], got {quoted(value)}')
+    return tuple(parse(text) for text in texts)
+
+
+def _each_field_once(value: tuple[Comparison, ...]) -> tuple[Comparison, ...]:
+    names = [each.field.name for each in value]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"compares {twice} twice; leave one out")
+    return value
+
+
 Whole = Annotated[int, BeforeValidator(_no_bool)]
 Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
 Euro = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, le=1_000_000, decimal_places=6, allow_inf_nan=False)]
@@ -187,6 +204,10 @@ Columns = Annotated[
     BeforeValidator(_names),
     AfterValidator(_each_once),
     Field(min_length=1, max_length=_MOST_COLUMNS),
+]
+Comparisons = Annotated[tuple[Comparison, ...], BeforeValidator(_comparisons), AfterValidator(_each_field_once)]
+Fields = Annotated[
+    tuple[Annotated[str, one_of(tuple(FIELDS))], ...], BeforeValidator(_items), AfterValidator(_each_once)
 ]
 Products = Annotated[
     tuple[Annotated[str, one_of(_PRODUCTS)], ...],

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from kvk_enrich.config.checks import PRODUCTS
 from kvk_enrich.config.reading import read
@@ -14,6 +15,12 @@ from kvk_enrich.config.values import Job, Source
 from kvk_enrich.config.words import quoted
 from kvk_enrich.errors import ConfigError, InputRefused
 from kvk_enrich.model import Kind, micro
+
+_BESIDE: Final = (
+    *(".failed.csv", ".report.html", ".run.json", ".branches.parquet"),
+    *(".changes.parquet", ".patch.csv", ".undo.csv"),
+)
+"""How the files end that a run may leave beside the enriched list."""
 
 
 def load(
@@ -76,6 +83,8 @@ def load(
         refresh=sections.run.refresh,
         offline=sections.run.offline,
         only_missing=sections.run.only_missing,
+        compare=sections.run.compare,
+        patch=_patched(sections),
         sample=sections.run.sample,
         max_runtime=sections.run.max_runtime,
         yes=sections.run.yes,
@@ -108,6 +117,8 @@ def config_sha256(job: Job) -> str:
         "refresh": job.refresh,
         "offline": job.offline,
         "only_missing": job.only_missing,
+        "compare": [[each.field.name, each.column] for each in job.compare],
+        "patch": job.patch,
         "sample": job.sample,
         "max_runtime": job.max_runtime,
     }
@@ -148,8 +159,20 @@ def _check_together(sections: Sections, output: Path) -> None:
     if sections.run.refresh and sections.run.offline:
         problems.append("run.refresh: asks again for everything, and run.offline allows no call; leave one out")
     problems += _unavailable(sections.run)
+    compared = [each.field.name for each in sections.run.compare]
+    problems += [
+        f"output.patch: {name} is not compared; add it to run.compare"
+        for name in _patched(sections)
+        if name not in compared
+    ]
     if problems:
         raise ConfigError("\n".join(problems))
+
+
+def _patched(sections: Sections) -> tuple[str, ...]:
+    """Return the fields that the patch may change; unless said otherwise, all that are compared."""
+    compared = tuple(each.field.name for each in sections.run.compare)
+    return compared if sections.output.patch is None else sections.output.patch
 
 
 def _products(run: Run) -> tuple[str, ...]:
@@ -172,7 +195,6 @@ def _unavailable(run: Run) -> Iterator[str]:
 
 def _refuse_overwriting(list_file: Path, output: Path) -> None:
     """No output may be the list itself, under whatever name: the same path, a link, another spelling."""
-    beside = (".failed.csv", ".report.html", ".run.json", ".branches.parquet")
-    for written in (output, *(output.with_suffix(end) for end in beside)):
+    for written in (output, *(output.with_suffix(end) for end in _BESIDE)):
         if written == list_file or (written.exists() and list_file.exists() and written.samefile(list_file)):
             raise InputRefused(f"{written} would overwrite the list {list_file}; name another output with -o")

@@ -11,11 +11,13 @@ from kvk_enrich.config.checks import (
     AccountName,
     BaseUrl,
     Columns,
+    Comparisons,
     Delimiter,
     DialectName,
     Duration,
     Encoding,
     Euro,
+    Fields,
     FilePath,
     FormatName,
     KindName,
@@ -54,6 +56,7 @@ class Output(_Section):
 
     file: FilePath | None = None
     format: FormatName | None = None
+    patch: Fields | None = None
     csv_dialect: DialectName = "standard"
 
 
@@ -66,6 +69,7 @@ class Run(_Section):
     refresh: bool = False
     offline: bool = False
     only_missing: Text | None = None
+    compare: Comparisons = ()
     sample: Annotated[Whole, Field(ge=1, le=1_000_000_000)] | None = None
     max_runtime: Annotated[Duration, Field(gt=timedelta())] | None = None
     ca_bundle: FilePath | None = None
@@ -257,7 +261,7 @@ def _leaves(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
 KEYS: Final[tuple[str, ...]] = tuple(_leaves(Sections))
 """The path of every key, in the order of the sections."""
 
-LATER: Final = frozenset({"output.failed", "output.report", "run.compare"})
+LATER: Final = frozenset({"output.failed", "output.report"})
 """Keys that are decided upon and not there yet."""
 
 VARIABLE_PREFIX: Final = "KVK_ENRICH_"
@@ -284,6 +288,8 @@ FLAGS: Final[Mapping[str, str]] = {
     "refresh": "run.refresh",
     "offline": "run.offline",
     "only_missing": "run.only_missing",
+    "compare": "run.compare",
+    "patch": "output.patch",
     "sample": "run.sample",
     "max_runtime": "run.max_runtime",
     "ca_bundle": "run.ca_bundle",

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from kvk_enrich.compare import Comparison
 from kvk_enrich.config.sections import Sections
 from kvk_enrich.model import Kind, Secret
 
@@ -94,6 +95,8 @@ class Job:
     refresh: bool = False
     offline: bool = False
     only_missing: str | None = None
+    compare: tuple[Comparison, ...] = ()
+    patch: tuple[str, ...] = ()  # fields that the patch may change
     sample: int | None = None
     max_runtime: timedelta | None = None
     yes: bool = False

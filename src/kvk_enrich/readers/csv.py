@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -30,8 +31,45 @@ _ROWS_PER_GROUP: Final = 100_000
 _SEP_LINE = re.compile('\ufeff?"?sep=(.)"?\r?\n', re.IGNORECASE)
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """
+    How a text list is laid out.
+
+    Args:
+        text: The list as UTF-8.
+        separator: Between its cells.
+        skip: Lines before the header.
+        header: The names as they stand there.
+        notes: What was decided on the way, a sentence each.
+    """
+
+    text: Path
+    separator: str
+    skip: int
+    header: list[str]
+    notes: list[str]
+
+
 def read_csv(taken: Snapshot, *, folder: Path, encoding: str, delimiter: str | None, reserved: Collection[str]) -> Rows:
     """Return the rows of a text file; see :func:`kvk_enrich.readers.read`."""
+    found = layout(taken, folder=folder, encoding=encoding, delimiter=delimiter)
+    columns = named(taken.original, found.header)
+    refuse_names(taken.original, columns, reserved)
+    notes = [*found.notes, *([NAMED_BY_PLACE] if columns != found.header else [])]
+    parsed = _parsed(found.text, taken.original, found.separator, columns, folder, skip=found.skip)
+    return Rows(pl.scan_parquet(parsed, glob=False), columns, notes)
+
+
+def layout(taken: Snapshot, *, folder: Path, encoding: str, delimiter: str | None) -> Layout:
+    """
+    Return how the text list that was *taken* is laid out; see :func:`kvk_enrich.readers.read`.
+
+    Raises:
+        ConfigError: *encoding* or *delimiter* is not a possible one.
+        InputRefused: that cannot be said without guessing.
+        StorageError: no room in *folder*.
+    """
     text = as_utf8(taken.path, taken.original, encoding, folder)
     head = _head(text.path)
     notes = list(text.notes)
@@ -48,12 +86,7 @@ def read_csv(taken: Snapshot, *, folder: Path, encoding: str, delimiter: str | N
             else "The list has one column."
         )
     header = _header(head, separator, taken.original)
-    columns = named(taken.original, header)
-    refuse_names(taken.original, columns, reserved)
-    if columns != header:
-        notes.append(NAMED_BY_PLACE)
-    parsed = _parsed(text.path, taken.original, separator, columns, folder, skip=1 if sep_line else 0)
-    return Rows(pl.scan_parquet(parsed, glob=False), columns, notes)
+    return Layout(text.path, separator, 1 if sep_line else 0, header, notes)
 
 
 def _head(path: Path) -> str:

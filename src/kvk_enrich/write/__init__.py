@@ -5,6 +5,7 @@ Every writer takes the staged list and the answers, writes one file at the path 
 :func:`~kvk_enrich.write.publish.together`), and says what it wrote.
 """
 
+from kvk_enrich.write import compared
 from kvk_enrich.write.branches import branches
 from kvk_enrich.write.dialects import DIALECTS
 from kvk_enrich.write.enriched import enriched
@@ -21,6 +22,7 @@ __all__ = [
     "branches",
     "check",
     "check_sheet",
+    "compared",
     "counts",
     "enriched",
     "failed",
