@@ -427,7 +427,8 @@ def _tally(asked: Asked, lane: Lane, gate: Gate, recalled: set[Question]) -> Cal
 async def _heed_signals(stop: Stop, progress: Progress) -> None:
     if threading.current_thread() is not threading.main_thread():
         return
-    with anyio.open_signal_receiver(*_SIGNALS) as received:
+    heeded = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN or number != signal.SIGHUP]
+    with _restored(heeded), anyio.open_signal_receiver(*heeded) as received:  # nohup: a closed terminal ends nothing
         is_second = False
         async for number in received:
             if is_second:
@@ -435,6 +436,17 @@ async def _heed_signals(stop: Stop, progress: Progress) -> None:
             is_second = True
             progress.state("stopping; again to stop at once")
             stop.request(Cause("stopped", _SIGNALS[number], f"Stopped by {number.name}."))
+
+
+@contextmanager
+def _restored(signals: Sequence[signal.Signals]) -> Iterator[None]:
+    """Put back who heeded the *signals* before; asyncio would leave them to the system."""
+    before = {number: signal.getsignal(number) for number in signals}
+    try:
+        yield
+    finally:
+        for number, heeding in before.items():
+            signal.signal(number, signal.SIG_DFL if heeding is None else heeding)
 
 
 async def _heed_the_time(stop: Stop, most: timedelta | None) -> None:

@@ -671,16 +671,26 @@ class Terminated(BaseException):
     """SIGTERM or SIGHUP arrived outside the asking part of a run."""
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated
+def _heed(number: int, frame: FrameType | None) -> NoReturn:
+    """Stop; at once while libraries are imported: nothing is begun, and some abort when an exception comes then."""
+    if _is_importing(frame):
+        os._exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_globals.get("__name__") != "importlib._bootstrap":
+        frame = frame.f_back
+    return frame is not None
 
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code; errors are told as one sentence."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what memory holds, a key too, is written nowhere
-    signal.signal(signal.SIGTERM, _terminate)
-    signal.signal(signal.SIGHUP, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, _heed)
     code = _exit_code()
     try:
         sys.stderr.flush()
