@@ -226,6 +226,30 @@ def inspect_command(
     _print(json, lambda: seen, lambda: telling.inspection(seen))
 
 
+@app.command("apply")
+def apply_command(
+    input: Annotated[Path, typer.Argument(metavar="LIST", help="The list: .csv, .tsv or .txt.")],  # noqa: A002
+    patch: Annotated[Path, typer.Argument(metavar="PATCH", help="What a run with --compare left: patch or undo.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where the patched list goes.")],
+    encoding: Annotated[str | None, typer.Option(help="Of the list, such as windows-1252. [utf-8]")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Of the list: comma, semicolon or tab. [found]")] = None,
+    home: Home = None,
+    config: ConfigFile = None,
+) -> None:
+    """
+    Make the changes of a patch on the list it is of; all else stays as it is, to the byte.
+
+    Exit code 3: some cells hold another value by now; they were left as they are.
+    """
+    from kvk_enrich import applying, telling
+    from kvk_enrich.config import read
+
+    settings = read({"encoding": encoding, "delimiter": delimiter, "home": home}, config_file=config)
+    patched = applying.apply(input, patch, output, settings)
+    _say(*telling.patched(patched))
+    raise typer.Exit(ExitCode.SOME_FAILED if patched.left else ExitCode.COMPLETE)
+
+
 @app.command("explain")
 def explain_command(
     number: Annotated[str, typer.Argument(metavar="NUMBER", help="As it stands in the list.")],

@@ -116,7 +116,7 @@ class Result:
         if laid_out is None or found.is_empty():
             return lambda _row, _column: False
         rows, columns = set(found["row"].unique()), found["column"].unique().to_list()
-        text = laid_out.text.read_bytes().decode()
+        text = laid_out.text.path.read_bytes().decode()
         return patch.quoted_cells(text, laid_out.separator, rows, columns, skip=laid_out.skip)
 
     def _not_selected(self) -> int:

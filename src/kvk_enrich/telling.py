@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kvk_enrich.errors import ExitCode
 from kvk_enrich.model import euro
 from kvk_enrich.reasons import FLAGS, REASONS
 
 if TYPE_CHECKING:
+    from kvk_enrich.applying import Patched
     from kvk_enrich.books import Adjusted, LedgerLine
     from kvk_enrich.config import Setting
     from kvk_enrich.explaining import Explanation
@@ -28,6 +29,9 @@ _NEXT = {
     ExitCode.INTERRUPTED: "Run the same command again to go on; nothing is paid twice.",
     ExitCode.TERMINATED: "Run the same command again to go on; nothing is paid twice.",
 }
+
+_LEFT: Final = 20
+"""How many cells that a patch left are named."""
 
 _ACTIVE = {True: "yes", False: "no", None: "not told"}
 
@@ -295,6 +299,17 @@ def pruned(gone: "Pruned") -> list[str]:
 def exported(written: "Exported") -> list[str]:
     """Return where an export is."""
     return [f"{written.path}{_rows(written.rows)}"]
+
+
+def patched(made: "Patched") -> list[str]:
+    """Return what became of a patch, and which cells were left."""
+    lines = [f"{_count(made.done, 'cell')} changed: {made.path}"]
+    lines += [
+        f"  left: row {change.row:,}, column {change.column}: no longer {change.old!r}" for change in made.left[:_LEFT]
+    ]
+    if made.left:
+        lines.append(f"{_count(len(made.left), 'cell')} left as they are: another value stands there by now.")
+    return lines
 
 
 def settings(lines: Iterable["Setting"]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Final
 import polars as pl
 
 from kvk_enrich.errors import ConfigError, InputRefused, StorageError
-from kvk_enrich.readers.encodings import as_utf8
+from kvk_enrich.readers.encodings import Utf8, as_utf8
 from kvk_enrich.readers.faults import first_fault
 from kvk_enrich.readers.rows import NAMED_BY_PLACE, ROW, Rows, named, refuse_data, refuse_names
 from kvk_enrich.readers.snapshots import Snapshot, create
@@ -37,14 +37,14 @@ class Layout:
     How a text list is laid out.
 
     Args:
-        text: The list as UTF-8.
+        text: The list as UTF-8, and how it was written.
         separator: Between its cells.
         skip: Lines before the header.
         header: The names as they stand there.
         notes: What was decided on the way, a sentence each.
     """
 
-    text: Path
+    text: Utf8
     separator: str
     skip: int
     header: list[str]
@@ -57,7 +57,7 @@ def read_csv(taken: Snapshot, *, folder: Path, encoding: str, delimiter: str | N
     columns = named(taken.original, found.header)
     refuse_names(taken.original, columns, reserved)
     notes = [*found.notes, *([NAMED_BY_PLACE] if columns != found.header else [])]
-    parsed = _parsed(found.text, taken.original, found.separator, columns, folder, skip=found.skip)
+    parsed = _parsed(found.text.path, taken.original, found.separator, columns, folder, skip=found.skip)
     return Rows(pl.scan_parquet(parsed, glob=False), columns, notes)
 
 
@@ -86,7 +86,7 @@ def layout(taken: Snapshot, *, folder: Path, encoding: str, delimiter: str | Non
             else "The list has one column."
         )
     header = _header(head, separator, taken.original)
-    return Layout(text.path, separator, 1 if sep_line else 0, header, notes)
+    return Layout(text, separator, 1 if sep_line else 0, header, notes)
 
 
 def _head(path: Path) -> str:

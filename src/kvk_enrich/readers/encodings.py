@@ -34,15 +34,38 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_ORDERED = {
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+"""The encodings that have their byte order from the mark, by that order."""
 _MANY_NULS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Utf8:
-    """A text file that polars reads as it is meant; *notes* say what was done to make it so."""
+    """
+    A text file that polars reads as it is meant.
+
+    Args:
+        path: UTF-8 with line feeds.
+        notes: What was done to make it so.
+        codec: Python's name for the encoding it was in.
+        mark: The byte order mark that was left out.
+        faithful: Written back in that encoding it is the same file; not so when line ends were changed.
+    """
 
     path: Path
     notes: list[str]
+    codec: str
+    mark: bytes
+    faithful: bool
+
+    def encoded(self, text: str) -> bytes:
+        """Return *text* as the file was written. Raises UnicodeEncodeError for what its encoding does not have."""
+        return self.mark + text.encode(self.codec)
 
 
 def as_utf8(path: Path, original: Path, encoding: str, folder: Path) -> Utf8:
@@ -81,7 +104,8 @@ def as_utf8(path: Path, original: Path, encoding: str, folder: Path) -> Utf8:
         _rewrite(path, original, "utf-8", rewritten, lambda text: text.replace("\r", "\n"))
         path = rewritten
         notes.append("Lines end with carriage returns only (old Mac); they were read as line ends.")
-    return Utf8(path, notes)
+    kept = b"" if codec == "utf-8" else mark  # UTF-8 is read as it is, mark and all
+    return Utf8(path, notes, _ORDERED.get(mark, codec), kept, faithful=line_ends != {"\r"})
 
 
 def _codec(encoding: str) -> str:
