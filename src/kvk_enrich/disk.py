@@ -36,10 +36,10 @@ def os_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        told = re.search(r"\(os error (\d+)\)", str(error))
+        told = re.search(r"\(os error (\d+)\)|thrift: transport error", str(error))
         if told is None:
             raise
-        number = int(told[1])
+        number = int(told[1] or errno.EIO)
         raise OSError(number, os.strerror(number)) from error
 
 

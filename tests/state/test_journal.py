@@ -1,5 +1,6 @@
 """The journal: money, moments, answers, claims and runs, over threads, processes and kills."""
 
+import secrets
 import shutil
 import sqlite3
 import tempfile
@@ -31,7 +32,7 @@ from tests.state.parts import (
 from kvk_enrich.errors import ConfigError, StateTooNew, StorageError
 from kvk_enrich.model import NotFound, Permit, Secret
 from kvk_enrich.pace import Pace
-from kvk_enrich.state.home import open_home
+from kvk_enrich.state.home import Home, open_home
 from kvk_enrich.state.journal import Journal, MonthUse, open_journal
 
 # -- money --------------------------------------------------------------------------------------
@@ -165,7 +166,7 @@ LEASING = """
 import sys
 from pathlib import Path
 from kvk_enrich.clock import SystemClock
-from kvk_enrich.state.home import open_home
+from kvk_enrich.state.home import Home, open_home
 from kvk_enrich.state.journal import open_journal
 from tests.state.parts import account_of
 journal = open_journal(open_home(Path(sys.argv[1])), SystemClock())
@@ -412,7 +413,7 @@ DYING = """
 import sys
 from pathlib import Path
 from kvk_enrich.clock import SystemClock
-from kvk_enrich.state.home import open_home
+from kvk_enrich.state.home import Home, open_home
 from kvk_enrich.state.journal import open_journal
 from tests.state.parts import HandClock, account_of, found, settlement
 journal = open_journal(open_home(Path(sys.argv[1])), HandClock())
@@ -611,8 +612,8 @@ from pathlib import Path
 from kvk_enrich.errors import StorageError
 from tests.state.parts import desk, found
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
 with desk(Path(sys.argv[1])) as it:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
     kept = 0
     try:
         while kept < 5000:
@@ -631,6 +632,27 @@ def test_a_full_disk_loses_no_settled_answer(tmp_path: Path):
     with desk(tmp_path) as it:
         numbers = [answer.number for answer in it.journal.answers(after=0, most=9999)]
     assert numbers == [f"{10000000 + place}" for place in range(kept)]
+
+
+def test_answers_under_way_are_kept_on_a_disk_that_has_become_full(opened: Desk, monkeypatch: pytest.MonkeyPatch):
+    """They get the room that was reserved for them; there are no more permits until a run has found room again."""
+    permits = opened.journal.lease(opened.run, opened.account, 2).permits
+    sql = opened.journal._answers._sql
+    sql.execute(f"PRAGMA max_page_count = {sql.execute('PRAGMA page_count').fetchone()[0]}")
+    free = Home.free_room
+
+    def freed(home: Home) -> bool:
+        sql.execute("PRAGMA max_page_count = 100000")
+        return free(home)
+
+    monkeypatch.setattr(Home, "free_room", freed)
+    large = found("12345678", text=secrets.token_hex(20_000))
+    opened.journal.settle(opened.run, opened.account, [settlement(permits[0], large)])
+    opened.journal.settle(opened.run, opened.account, [settlement(permits[1], found("12345679"))])
+    assert [answer.number for answer in opened.journal.answers(after=0, most=9)] == ["12345678", "12345679"]
+    with pytest.raises(StorageError, match="Make room"):
+        opened.journal.lease(opened.run, opened.account, 1)
+    assert len(opened.journal.lease(opened.begin(), opened.account, 1).permits) == 1
 
 
 def _read_all(home):

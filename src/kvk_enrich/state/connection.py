@@ -39,10 +39,11 @@ class Connection:
             self._sql.execute("BEGIN IMMEDIATE")
             try:
                 yield self._sql
+                self._sql.execute("COMMIT")
             except BaseException:
-                self._sql.execute("ROLLBACK")
+                if self._sql.in_transaction:  # a disk that is full or fails may have rolled back by itself
+                    self._sql.execute("ROLLBACK")
                 raise
-            self._sql.execute("COMMIT")
 
     def rows(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[tuple[object, ...]]:
         """Return what a question brings."""
@@ -93,8 +94,9 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"the journal {path} cannot be used: {error}") from error
     except (sqlite3.Error, zlib.error) as error:
         raise StorageError(
-            f"the journal {path} cannot be used: {error}. Restore it from a backup, or move it away:"
-            " the cache keeps what was answered, but not what was spent this month"
+            f"the journal {path} cannot be used: {error}. Restore it from a backup, or move it away, and"
+            " what lies beside it as -wal and -shm: the cache keeps what it has taken over, and the ledger of this"
+            " month is made anew from its second copy"
         ) from error
     except OSError as error:
         raise StorageError(f"the journal {path} cannot be used: {error.strerror}") from error

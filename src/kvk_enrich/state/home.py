@@ -6,14 +6,18 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from kvk_enrich.disk import working_in
+from kvk_enrich.disk import why, working_in
 from kvk_enrich.errors import StateInUse, StorageError
 
 _OWNER_ONLY = 0o700
+
+_ROOM = 4 << 20
+"""For a hundred answers, each in a transaction of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +32,55 @@ class Home:
         return self.root / "journal.sqlite"
 
     @property
+    def tally(self) -> Path:
+        """The second copy of the journal's present ledger."""
+        return self.root / "journal.tally"
+
+    @property
     def cache(self) -> Path:
         """The DuckDB cache."""
         return self.root / "cache.duckdb"
 
     @property
+    def reserve(self) -> Path:
+        """Room kept on the disk; see :meth:`keep_room`."""
+        return self.root / "reserve"
+
+    @property
     def locks(self) -> Path:
         """One lock file per live run, and the cache's."""
         return self.root / "locks"
+
+    def keep_room(self) -> None:
+        """
+        Keep room for the answers that will be under way when the disk fills up: they are paid.
+
+        Raises:
+            StorageError: there is none.
+        """
+        try:
+            if self.has_room():
+                return
+            self.reserve.touch(mode=0o600)
+            self.reserve.write_bytes(bytes(_ROOM))
+        except OSError as error:
+            self.free_room()
+            raise StorageError(
+                f"the home {self.root} has no room for {_ROOM >> 20} MB: {why(error)}. Make room, or name another"
+                " home with --home; nothing was asked"
+            ) from error
+
+    def has_room(self) -> bool:
+        """Say whether that room is there, whole."""
+        return self.reserve.exists() and self.reserve.stat().st_size == _ROOM
+
+    def free_room(self) -> bool:
+        """Let go of that room; False when it was gone before."""
+        try:
+            self.reserve.unlink()
+        except OSError:
+            return False
+        return True
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
@@ -126,6 +171,11 @@ def open_home(root: Path) -> Home:
             f"the home folder {root} cannot be used: {error.strerror}; name another with --home"
         ) from error
     return home
+
+
+def set_aside_name(path: Path) -> Path:
+    """Return where the damaged file *path* is kept: see :meth:`Home.set_aside`."""
+    return path.with_name(f"{path.name}.quarantine-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
 
 
 def lock_file(path: Path) -> BaseFileLock:

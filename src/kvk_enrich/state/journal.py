@@ -17,22 +17,23 @@ import json
 import secrets
 import sqlite3
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import groupby
-from typing import Final, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
 
 from filelock import BaseFileLock, Timeout
 
 from kvk_enrich.clock import Clock
-from kvk_enrich.errors import ConfigError, StateInUse
+from kvk_enrich.errors import ConfigError, StateInUse, StorageError
 from kvk_enrich.model import Answer, Attempt, Found, NotFound, Permit, Secret, Status
-from kvk_enrich.state import ledger, schema, turns
+from kvk_enrich.state import ledger, schema, tally, turns
 from kvk_enrich.state.connection import BUSY_SECONDS, Connection, storage_errors
-from kvk_enrich.state.home import Home, lock_file
+from kvk_enrich.state.home import Home, lock_file, set_aside_name
 from kvk_enrich.state.ledger import Account, MonthUse, Period, Refusal
 
 __all__ = [
@@ -136,6 +137,8 @@ class Journal:
         self._now = Connection(home.journal)
         self._answers = Connection(home.journal)
         self._run_locks: dict[str, BaseFileLock] = {}
+        self._told = tally.read(home.tally)
+        self._losses = list(self._compared())
 
     def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         return self._now.transaction()
@@ -235,7 +238,15 @@ class Journal:
         Fewer come back when the run's ceiling or the allowance ends within them, none when it has
         been reached. After a boot the pace starts anew a window from now, as nothing is known of
         what was sent before.
+
+        Raises:
+            StorageError: the disk is full or fails. What is under way is still kept (:meth:`settle`).
         """
+        if not self._home.has_room():
+            raise StorageError(
+                f"the disk of the home {self._home.root} is full or fails: the answers under way were kept, and no more"
+                " is asked. Make room, then give the same command again"
+            )
         with self._transaction() as sql:
             period = account.period_of(self._clock.now())
             left, ended_by = ledger.room(sql, run, account, period, units)
@@ -327,14 +338,29 @@ class Journal:
                 " VALUES (?, ?, ?, 'complete', ?, ?, ?, ?)",
                 (_run_id(now), _ADJUSTMENT, account.id, _text(now), _text(now), why, json.dumps(record)),
             )
+            spent = tally.take(sql, now)
+            # Before the ledger is lowered for good, so never ahead of it. What was lost is still to be told.
+            with storage_errors(self._home.tally):
+                tally.write(self._home.tally, replace(self._told or spent, spent=spent.spent))
         return before
 
     def settle(self, run: str, account: Account, settlements: Sequence[Settlement]) -> None:
         """
         Write down how calls went, with their answers, in one transaction.
 
-        When this returns, the answers are on disk: only now do they count.
+        When this returns, the answers are on disk: only now do they count. A disk that is full gets its
+        reserve back for them; after that there are no more permits.
         """
+        try:
+            told = self._settle(run, account, settlements)
+        except StorageError:
+            if not self._home.free_room():
+                raise
+            told = self._settle(run, account, settlements)
+        self._answers.sync()
+        self._write(told)
+
+    def _settle(self, run: str, account: Account, settlements: Sequence[Settlement]) -> tally.Tally:
         with self._answers.transaction() as sql:
             for attempt, parts in groupby(settlements, key=lambda each: each.attempt):
                 done = tuple(parts)
@@ -355,7 +381,7 @@ class Journal:
                 for each in done:
                     if each.answer is not None:
                         _keep(sql, run, account, each, each.answer)
-        self._answers.sync()
+            return tally.take(sql, self._clock.now())
 
     def withdraw(self, run: str, account: Account, product: str, numbers: Iterable[str]) -> None:
         """Take back that *numbers* were not found, as *run* was told and no longer believes. The calls stay counted."""
@@ -427,6 +453,7 @@ class Journal:
             ceiling_micro_eur: Money this run may take at most, of all accounts; None for any.
             source: The list, as people know it.
         """
+        self._home.keep_room()
         now = self._clock.now()
         run = _run_id(now)
         lock = lock_file(self._home.locks / run)
@@ -449,6 +476,8 @@ class Journal:
                 "UPDATE run SET finished_at = ?, record = ? WHERE id = ?",
                 (_text(self._clock.now()), record.decode(), run),
             )
+            told = tally.take(sql, self._clock.now())
+        self._write(told)
         self._release(run)
 
     def sweep(self) -> int:
@@ -534,6 +563,45 @@ class Journal:
         )
         return [RunLine(*row[:8], json.loads(str(row[8])) if row[8] else None) for row in rows]  # type: ignore[arg-type, call-arg]
 
+    # -- what must not be forgotten in silence --------------------------------------------------
+
+    @property
+    def has_tally(self) -> bool:
+        """Say whether the ledger was compared with its second copy, when it was opened."""
+        return self._told is not None
+
+    def tell_losses(self, notes: Callable[[str], None]) -> None:
+        """Say what the journal has lost, by its tally; that is renewed from now on."""
+        for loss in self._losses:
+            notes(loss)
+        self._losses.clear()
+
+    def _write(self, told: tally.Tally) -> None:
+        """Renew the tally, unless somebody is still to be told what it proves."""
+        if not self._losses:
+            with storage_errors(self._home.tally):
+                tally.write(self._home.tally, told)
+
+    def _compared(self) -> Iterator[str]:
+        """Raise the ledger to the tally, and say in sentences what was lost."""
+        told = self._told
+        if told is None:
+            return
+        with self._transaction() as sql:
+            raised = tally.restore(sql, told)
+        if told.journal != self.id:
+            yield "The journal is not the one of this home: that was lost or exchanged, with its list of past runs."
+        elif lost := max(0, told.newest - self.newest()):
+            yield (
+                f"The journal has lost its newest answers ({lost:,}): it is an older copy, or its write-ahead log is"
+                " damaged or gone. Those that the cache does not have are asked again."
+            )
+        for line in raised:
+            yield (
+                f"The ledger of {line.register} ({line.account}) had forgotten what was spent in {line.period}: it is"
+                f" {line.units:,} again, as {self._home.tally.name} says. Calls under way at a kill may come on top."
+            )
+
     # -- answers --------------------------------------------------------------------------------
 
     def newest(self) -> int:
@@ -549,15 +617,12 @@ class Journal:
         """
         self._answers.sync()
         rows = self._rows(
-            "SELECT seq, run, register, product, kind, number, status, reason, fetched_at, body"
+            "SELECT seq, run, register, product, kind, number, status, reason, fetched_at, body, crc"
             " FROM answer WHERE seq > ? ORDER BY seq LIMIT ?",
             (after, most),
         )
         with storage_errors(self._home.journal):
-            return [
-                StoredAnswer(*row[:8], _moment(str(row[8])), zlib.decompress(row[9]))  # type: ignore[arg-type, call-arg]
-                for row in rows
-            ]
+            return [_sound(*row) for row in rows]
 
     def absorbed(self) -> int:
         """Return up to which answer a cache has taken over: less in a cache means that it lost some."""
@@ -581,12 +646,23 @@ def open_journal(home: Home, clock: Clock) -> Journal:
         StorageError: it cannot be opened, or is no journal.
     """
     with storage_errors(home.journal):
+        _set_stray_log_aside(home.journal)
         home.journal.touch(mode=0o600)
         connection = sqlite3.connect(home.journal, timeout=BUSY_SECONDS, isolation_level=None)
         with closing(connection):
             connection.execute("PRAGMA journal_mode = WAL")
             schema.ensure(connection, partial(_is_in_use, home))
+            (health,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if health != "ok":
+                raise sqlite3.DatabaseError(health.replace("\n", " "))
     return Journal(home, clock)
+
+
+def _set_stray_log_aside(path: Path) -> None:
+    """Keep the write-ahead log of a journal that is gone: SQLite would remove it, with what is only there."""
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and not (path.exists() and path.stat().st_size):
+        log.replace(set_aside_name(log))
 
 
 def _is_in_use(home: Home, run: str) -> bool:
@@ -606,24 +682,44 @@ def _run_id(now: datetime) -> str:
 
 def _keep(sql: sqlite3.Connection, run: str, account: Account, done: Settlement, answer: Answer) -> None:
     received_at = done.attempt.sent_at + timedelta(seconds=done.attempt.seconds)
+    columns = (
+        run,
+        account.register,
+        done.product,
+        done.kind,
+        done.number,
+        *_fate(answer),
+        _text(received_at),
+        zlib.compress(answer.body, 1),
+    )
     sql.execute(
-        "INSERT INTO answer (run, register, product, kind, number, status, reason, fetched_at, body)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            run,
-            account.register,
-            done.product,
-            done.kind,
-            done.number,
-            *_fate(answer),
-            _text(received_at),
-            zlib.compress(answer.body, 1),
-        ),
+        "INSERT INTO answer (run, register, product, kind, number, status, reason, fetched_at, body, crc)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*columns, _crc(*columns)),
     )
     sql.execute(
         "DELETE FROM claim WHERE register = ? AND product = ? AND number = ?",
         (account.register, done.product, done.number),
     )
+
+
+def _crc(*columns: object) -> int:
+    *texts, body = columns
+    return zlib.crc32(json.dumps(texts).encode() + bytes(body))  # type: ignore[call-overload]
+
+
+def _sound(seq: Any, *row: Any) -> StoredAnswer:
+    """
+    Return a line of ``answer`` as it was settled.
+
+    Raises:
+        DatabaseError: it is damaged.
+    """
+    *columns, crc = row
+    if crc is not None and crc != _crc(*columns):  # None: kept by an older version
+        raise sqlite3.DatabaseError(f"answer {seq} is damaged")
+    *texts, fetched_at, body = columns
+    return StoredAnswer(seq, *texts, _moment(fetched_at), zlib.decompress(body))
 
 
 def _bury(sql: sqlite3.Connection, run: str, state: str) -> int:
