@@ -245,11 +245,13 @@ def later(resolved: pl.DataFrame, known: Known, wish: Wish) -> dict[str, int]:
     if not wish.is_kvk:
         return {}
     kind = pl.col("kind")
-    unjudged = pl.col("vat").is_not_null() & ~pl.col("vat").is_in(_numbers(known, "vies"))
+    unjudged = pl.col("vat").is_not_null() & ~pl.col("vat").is_in(_numbers(known, "vies").implode())
     may_lead = (kind == Kind.VAT) & vat.may_hold_bsn_column(pl.col("number")) & unjudged
-    unsearched = pl.col("searched").is_not_null() & ~pl.col("searched").is_in(_numbers(known, "zoeken"))
+    unsearched = pl.col("searched").is_not_null() & ~pl.col("searched").is_in(_numbers(known, "zoeken").implode())
     leads = (may_lead | unsearched) & pl.col("wanted")
-    no_profile = pl.col("kvk").is_not_null() & ~pl.col("kvk").is_in(_numbers(known, "basisprofiel")) & pl.col("wanted")
+    no_profile = (
+        pl.col("kvk").is_not_null() & ~pl.col("kvk").is_in(_numbers(known, "basisprofiel").implode()) & pl.col("wanted")
+    )
     counted = resolved.select(
         zoeken=may_lead.sum(),
         leads=leads.sum(),
