@@ -15,7 +15,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, TypeVar
 
 import typer
 
@@ -695,10 +695,16 @@ class Terminated(BaseException):
     """SIGTERM or SIGHUP arrived outside the asking part of a run."""
 
 
+_heeded: Final[list[ExitCode]] = []
+"""What the signals that have come end with."""
+
+
 def _heed(number: int, frame: FrameType | None) -> NoReturn:
     """Stop; at once while libraries are imported: nothing is begun, and some abort when an exception comes then."""
+    code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
     if _is_importing(frame):
-        os._exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
+        os._exit(code)
+    _heeded.append(code)
     raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
@@ -728,7 +734,11 @@ def _exit_code() -> int | str | None:
         app(standalone_mode=True)
     except SystemExit as end:
         return end.code
-    except EnrichError as error:
+    except Exception as error:
+        if _heeded:  # DuckDB makes "Query interrupted", an error of its own, of what a signal raises in it
+            return _heeded[-1]
+        if not isinstance(error, EnrichError):
+            raise
         _say(f"kvk-enrich: {error}")
         return error.exit_code
     except KeyboardInterrupt:

@@ -29,7 +29,9 @@ KILLS_PER_JOB: Final = 10
 IN_FLIGHT: Final = 100
 """The workers of a run, unless told otherwise."""
 
-LATENCY: Final = ("--latency", "0.4")
+SERVED: Final = ("--latency", "0.4", "--per-second", "1000")
+"""Answers take their time, so that many calls are under way; the pace is judged elsewhere, so a full second is let be."""
+
 TIMES: Final = {"enrich_fetched_at", "enrich_cached"}
 
 Row = Mapping[str, object]
@@ -114,7 +116,16 @@ class Job:
         while run.poll() is None and time.monotonic() - began < seconds:
             time.sleep(0.005)
         run.send_signal(sent)
-        return run.wait(60), time.monotonic() - began
+        code, seconds = run.wait(60), time.monotonic() - began
+        self._let_settle()
+        return code, seconds
+
+    def _let_settle(self) -> None:
+        """Wait until the server has taken what was still in its sockets: it logs a little after it was asked."""
+        before = -1
+        while before < (arrived := self.server.counts().total()):
+            before = arrived
+            time.sleep(0.1)
 
 
 @contextmanager
@@ -123,7 +134,7 @@ def job(folder: Path, suffix: str, trials: int) -> Iterator[Job]:
     folder.mkdir()
     numbers = existing(240 if trials >= KILLS_PER_JOB else 60)
     listed = write_list(folder / "list.csv", [*numbers, "12345678", "n.v.t.", numbers[0]])
-    with serving(folder, *LATENCY) as server:
+    with serving(folder, *SERVED) as server:
         yield Job(listed, folder / "home", folder / f"out.{suffix}", server)
 
 
@@ -235,9 +246,10 @@ def test_a_drained_stop_repeats_nothing(tmp_path: Path, trials: int):
         with job(tmp_path / f"job-{place}", "parquet", trials) as it:
             for _ in range(min(KILLS_PER_JOB, trials - place * KILLS_PER_JOB)):
                 sent = chance.choice(list(codes))
-                seconds = chance.uniform(0.1, 3.0)
+                seconds = chance.uniform(0.1, 4.0)
                 code, _ = it.interrupted(seconds, sent)
-                assert code in {0, -sent, codes[sent]}, f"seed {seed}, {sent!r} after {seconds} s: exit {code}"
+                told = {0, codes[sent]} if it.home.exists() else {-sent, codes[sent]}  # Python itself begins
+                assert code in told, f"seed {seed}, {sent!r} after {seconds} s: exit {code}"
             assert it.finish() is None
             assert set(it.server.counts().values()) == {1}, f"seed {seed}"
             assert units(it.home) == it.server.counts().total()
