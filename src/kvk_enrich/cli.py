@@ -125,6 +125,9 @@ def _job_flags(
     patch: Annotated[
         str | None, typer.Option(metavar="LIST", help="Fields that the patch may change, by commas. [all compared]")
     ] = None,
+    diff: Annotated[
+        bool | None, typer.Option("--diff", help="Tell what changed in the register since this list's last run.")
+    ] = None,
     sample: Annotated[str | None, typer.Option(help="Only the first N distinct numbers.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Of a CSV, such as windows-1252. [utf-8]")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Of a CSV: comma, semicolon or tab. [found]")] = None,
@@ -248,6 +251,24 @@ def apply_command(
     patched = applying.apply(input, patch, output, settings)
     _say(*telling.patched(patched))
     raise typer.Exit(ExitCode.SOME_FAILED if patched.left else ExitCode.COMPLETE)
+
+
+@app.command("diff")
+def diff_command(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="An enriched list: .parquet or .csv.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="A later one.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it: .parquet or .csv. [print]")
+    ] = None,
+    home: Home = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Say what changed in the register between two enriched lists: new, ended, names, addresses, forms, activities."""
+    from kvk_enrich import differing, telling
+
+    found = differing.diff(old, new, output, _settings(home, config))
+    _print(json, found.to_dicts, lambda: telling.changes(found, output))
 
 
 @app.command("explain")

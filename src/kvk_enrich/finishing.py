@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from kvk_enrich import patch, record, write
+from kvk_enrich import changes, patch, record, write
 from kvk_enrich.asking import Asked
 from kvk_enrich.columns import Column
 from kvk_enrich.config import Job, config_sha256
@@ -46,7 +46,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Everything there is to tell at the end of a run."""
+    """Everything there is to tell at the end of a run; *before* is what was known when the list was last written."""
 
     job: Job
     books: Books
@@ -59,6 +59,7 @@ class Result:
     started_at: datetime
     doubtful: int
     answers: pl.DataFrame
+    before: pl.DataFrame | None = None
 
     def finished(self) -> Finished:
         """Write the outputs, unless the run was stopped, and say how it ended."""
@@ -81,6 +82,7 @@ class Result:
                 failed=_output(failed, write.failed(staged, self.answers, drafts[failed], dialect)),
                 branches=self._branches(drafts),
                 **self._compared(drafts),
+                diff=self._diff(drafts),
             )
             page = write.report(self._record(rows, exit_code, written), staged, self.answers, drafts[report])
             complete = msgspec.structs.replace(written, report=_output(report, page))
@@ -105,10 +107,19 @@ class Result:
         if not beside:
             return {}
         found = write.compared.differences(self.listed.staged, self.answers, self.listed.comparisons)
-        changes = write.compared.changes(found, drafts[beside["changes"]])
+        listed = write.compared.changes(found, drafts[beside["changes"]])
         there, back = (drafts[beside[name]] for name in ("patch", "undo"))
         forth, undo = write.compared.patches(found, job.patch, self._quoted(found), there, back)
-        return {name: _output(beside[name], made) for name, made in zip(beside, (changes, forth, undo), strict=True)}
+        return {name: _output(beside[name], made) for name, made in zip(beside, (listed, forth, undo), strict=True)}
+
+    def _diff(self, drafts: Mapping[Path, Path]) -> record.OutputFile | msgspec.UnsetType:
+        target = diff_file(self.job)
+        if target is None:
+            return msgspec.UNSET
+        now = changes.look(self.answers.lazy())
+        then = now if self.before is None else changes.look(self.before.lazy())
+        found = changes.between(then, now)
+        return _output(target, write.changes(found, drafts[target]))
 
     def _quoted(self, found: pl.DataFrame) -> Callable[[int, str], bool]:
         """Return which cells of the list are written in quotation marks, so that an undo is exact to the byte."""
@@ -174,11 +185,12 @@ def targets(job: Job) -> list[Path]:
     """Return the files of a run, in the order in which they are published: the record is last."""
     stem = job.output.with_suffix("")
     beside = (".failed.csv", ".report.html", ".run.json")
-    branches = branches_file(job)
+    branches, diff = branches_file(job), diff_file(job)
     return [
         job.output,
         *([branches] if branches else []),
         *compared_files(job).values(),
+        *([diff] if diff else []),
         *(stem.with_name(stem.name + ending) for ending in beside),
     ]
 
@@ -194,6 +206,12 @@ def compared_files(job: Job) -> dict[str, Path]:
     stem = job.output.with_suffix("")
     endings = {"changes": "changes.parquet", "patch": "patch.csv", "undo": "undo.csv"} if job.compare else {}
     return {name: stem.with_name(f"{stem.name}.{ending}") for name, ending in endings.items()}
+
+
+def diff_file(job: Job) -> Path | None:
+    """Return where the changes since the last run go; None where they are not wanted."""
+    stem = job.output.with_suffix("")
+    return stem.with_name(f"{stem.name}.diff.parquet") if job.diff else None
 
 
 def input_of(job: Job, listed: Listed) -> record.Input:

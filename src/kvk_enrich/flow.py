@@ -6,13 +6,14 @@ row back. Resuming is no case of its own: what was answered before is simply not
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import anyio
+import polars as pl
 
 from kvk_enrich import columns, compare, keeping, listing, record, write
 from kvk_enrich.asking import Asked, ask_all
@@ -200,6 +201,7 @@ def _carried_out(job: Job, books: Books, listed: Listed, known: Knowledge, plan:
     if job.compare:
         marks = write.compared.marked(listed.staged, answers, listed.comparisons, folder / "compared.parquet")
         listed = replace(listed, staged=marks)
+    before = _before(job, books, listed, told) if job.diff else None
     result = Result(
         job=job,
         books=books,
@@ -212,6 +214,7 @@ def _carried_out(job: Job, books: Books, listed: Listed, known: Knowledge, plan:
         started_at=started_at,
         doubtful=doubtful,
         answers=answers,
+        before=before,
     )
     finished = result.finished()
     try:
@@ -220,6 +223,15 @@ def _carried_out(job: Job, books: Books, listed: Listed, known: Knowledge, plan:
     except StorageError as error:  # what the run made is out, and right: that is what it ends with
         books.progress.note(f"The end of the run could not be entered; the next one finds all it needs. ({error})")
     return finished
+
+
+def _before(job: Job, books: Books, listed: Listed, told: Sequence[str]) -> pl.DataFrame | None:
+    """Return the answers of the moment when outputs of this list were last written; None if they never were."""
+    moment = books.journal.written(str(listed.snapshot.original))
+    if moment is None:
+        return None
+    then = Knowledge(job, books, listed.numbers, Freshness(moment, moment), listed.pairs, at=moment)
+    return then.rows_of(listed.pairs, told, "")
 
 
 def _asked(job: Job, books: Books, known: Knowledge, run_id: str) -> Asked:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -77,11 +78,19 @@ class Books:
 @contextmanager
 def opened(job: Job, progress: Progress | None, clock: Clock | None) -> Iterator[Books]:
     """Open the stores that *job* uses."""
-    clock = clock or SystemClock()
-    home = open_home(job.home)
+    with books_of(job.home, progress, clock) as books:
+        yield books
+
+
+@contextmanager
+def books_of(root: Path, progress: Progress | None, clock: Clock | None) -> Iterator[Books]:
+    """Open the stores in the home at *root*, and say what they have lost."""
+    clock, progress = clock or SystemClock(), progress or Progress()
+    home = open_home(root)
     journal = open_journal(home, clock)
     try:
-        yield Books(home, journal, clock, progress or Progress())
+        journal.tell_losses(progress.note)
+        yield Books(home, journal, clock, progress)
     finally:
         journal.close()
 
@@ -98,7 +107,14 @@ class Knowledge:
     """What is known of the numbers of one list. It grows while a run asks."""
 
     def __init__(
-        self, job: Job, books: Books, numbers: pl.DataFrame, fresh: Freshness, pairs: pl.DataFrame | None = None
+        self,
+        job: Job,
+        books: Books,
+        numbers: pl.DataFrame,
+        fresh: Freshness,
+        pairs: pl.DataFrame | None = None,
+        *,
+        at: datetime | None = None,
     ) -> None:
         """
         Look up what the cache knows.
@@ -109,10 +125,12 @@ class Knowledge:
             numbers: ``kind, number, wanted``, distinct, in the order of the list.
             fresh: Which answers count.
             pairs: The pairs of numbers in the rows of the list, where two columns hold them.
+            at: Look at what was known at this moment, not now; whatever its age.
         """
         self._job = job
         self._books = books
         self._fresh = fresh
+        self._at = at
         self.services = Services(job, books.clock)
         self.wish = self.services.wish
         self.numbers = numbers
@@ -145,14 +163,20 @@ class Knowledge:
         """Take over what the cache knows of *questions*."""
         with self._books.cache() as cache:
             for (product,), asked in questions.group_by("product", maintain_order=True):
-                found = cache.fresh(
-                    self._named(asked),
-                    register=self._register_of(str(product)),
-                    product=str(product),
-                    found_since=fresh.found_since,
-                    not_found_since=fresh.not_found_since,
-                )
+                found = self._found(cache, str(product), self._named(asked), fresh)
                 self._learn(str(product), self._in_clear(self._proven(str(product), found)))
+
+    def _found(self, cache: Cache, product: str, asked: pl.DataFrame, fresh: Freshness) -> pl.DataFrame:
+        register = self._register_of(product)
+        if self._at is not None:
+            return cache.as_of(asked, register=register, product=product, at=self._at, typing=TYPING)
+        return cache.fresh(
+            asked,
+            register=register,
+            product=product,
+            found_since=fresh.found_since,
+            not_found_since=fresh.not_found_since,
+        )
 
     def _proven(self, product: str, found: pl.DataFrame) -> pl.DataFrame:
         """Leave out what VIES said without a proof, where one is wanted by now."""

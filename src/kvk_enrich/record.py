@@ -108,7 +108,7 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     The files of a run.
 
     *report* is null only in the record that the report is made from; what was not wanted is absent: *branches*, and
-    what --compare leaves.
+    what --compare and --diff leave.
     """
 
     enriched: OutputFile
@@ -118,6 +118,7 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     changes: OutputFile | msgspec.UnsetType = msgspec.UNSET
     patch: OutputFile | msgspec.UnsetType = msgspec.UNSET
     undo: OutputFile | msgspec.UnsetType = msgspec.UNSET
+    diff: OutputFile | msgspec.UnsetType = msgspec.UNSET
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import polars as pl
 
 from kvk_enrich.errors import ExitCode
 from kvk_enrich.model import euro
@@ -52,7 +55,7 @@ def finished(end: "Finished") -> list[str]:
         lines.append(f"  stop    {end.cause}")
     if record.outputs is not None:
         made = record.outputs
-        files = [made.enriched, made.branches, made.changes, made.patch, made.undo, made.failed, made.report]
+        files = [made.enriched, made.branches, made.changes, made.patch, made.undo, made.diff, made.failed, made.report]
         lines += [f"  file    {file.path}{_rows(file.rows)}" for file in files if file]
         lines.append(f"  record  {end.record_path}")
     if end.exit_code == ExitCode.CEILING and record.stop_reason:
@@ -299,6 +302,19 @@ def pruned(gone: "Pruned") -> list[str]:
 def exported(written: "Exported") -> list[str]:
     """Return where an export is."""
     return [f"{written.path}{_rows(written.rows)}"]
+
+
+def changes(found: pl.DataFrame, output: Path | None) -> list[str]:
+    """Return what changed in the register: how often what, and the first changes of each."""
+    counts = found["change"].value_counts(sort=True).iter_rows()
+    lines = [f"{_count(found.height, 'change')}: " + (", ".join(f"{kind} {many:,}" for kind, many in counts) or "none")]
+    if output is not None:
+        return [*lines, f"file  {output}"]
+    shown = found.head(_LEFT).select("number", "change", pl.col("before", "after").fill_null("")).rows()
+    lines += _table(("number", "change", "before", "after"), shown) if shown else []
+    if found.height > _LEFT:
+        lines.append(f"... and {found.height - _LEFT:,} more: -o FILE writes all of them")
+    return lines
 
 
 def patched(made: "Patched") -> list[str]:

@@ -18,7 +18,7 @@ from kvk_enrich.model import Kind, micro
 
 _BESIDE: Final = (
     *(".failed.csv", ".report.html", ".run.json", ".branches.parquet"),
-    *(".changes.parquet", ".patch.csv", ".undo.csv"),
+    *(".changes.parquet", ".patch.csv", ".undo.csv", ".diff.parquet"),
 )
 """How the files end that a run may leave beside the enriched list."""
 
@@ -85,6 +85,7 @@ def load(
         only_missing=sections.run.only_missing,
         compare=sections.run.compare,
         patch=_patched(sections),
+        diff=sections.run.diff,
         sample=sections.run.sample,
         max_runtime=sections.run.max_runtime,
         yes=sections.run.yes,
@@ -119,6 +120,7 @@ def config_sha256(job: Job) -> str:
         "only_missing": job.only_missing,
         "compare": [[each.field.name, each.column] for each in job.compare],
         "patch": job.patch,
+        "diff": job.diff,
         "sample": job.sample,
         "max_runtime": job.max_runtime,
     }

@@ -70,6 +70,7 @@ class Run(_Section):
     offline: bool = False
     only_missing: Text | None = None
     compare: Comparisons = ()
+    diff: bool = False
     sample: Annotated[Whole, Field(ge=1, le=1_000_000_000)] | None = None
     max_runtime: Annotated[Duration, Field(gt=timedelta())] | None = None
     ca_bundle: FilePath | None = None
@@ -290,6 +291,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "only_missing": "run.only_missing",
     "compare": "run.compare",
     "patch": "output.patch",
+    "diff": "run.diff",
     "sample": "run.sample",
     "max_runtime": "run.max_runtime",
     "ca_bundle": "run.ca_bundle",

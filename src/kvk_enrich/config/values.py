@@ -97,6 +97,7 @@ class Job:
     only_missing: str | None = None
     compare: tuple[Comparison, ...] = ()
     patch: tuple[str, ...] = ()  # fields that the patch may change
+    diff: bool = False
     sample: int | None = None
     max_runtime: timedelta | None = None
     yes: bool = False

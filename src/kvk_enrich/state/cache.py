@@ -21,9 +21,10 @@ import duckdb
 import polars as pl
 
 from kvk_enrich.columns import PRODUCTS, READING, TELLING_OF_ABSENCE, schema
+from kvk_enrich.disk import why
 from kvk_enrich.errors import StateInUse, StateTooNew, StorageError
 from kvk_enrich.model import Status
-from kvk_enrich.state.home import Home, held
+from kvk_enrich.state.home import Home, held, set_aside_name
 from kvk_enrich.state.journal import Journal, StoredAnswer
 
 SCHEMA_VERSION: Final = 1
@@ -90,6 +91,43 @@ class Cache:
             """,
             [register, _naive(found_since), _naive(not_found_since)],
         )
+        zoned = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.Datetime)]
+        return rows.with_columns(pl.col(zoned).dt.replace_time_zone("UTC"))
+
+    def as_of(
+        self, numbers: pl.DataFrame, *, register: str, product: str, at: datetime, typing: Typing
+    ) -> pl.DataFrame:
+        """
+        Return what was known of *numbers* at a moment: the newest answer of then, however old.
+
+        Args:
+            numbers: ``kind, number`` (String), distinct.
+            register: Whose answers count.
+            product: Which typed rows.
+            at: The moment.
+            typing: How answers become typed columns: of what was asked since, the older answer is read anew.
+
+        Returns:
+            As :meth:`fresh`.
+        """
+        moment = _naive(at)
+        names = ", ".join(f'k."{name}"' for name in schema(PRODUCTS[product]))
+        unchanged = self._join(
+            numbers,
+            f"SELECT k.kind, k.number, k.status, k.reason, k.fetched_at, k.run, {names}"
+            f" FROM wanted w JOIN {_table(product)} k USING (kind, number) WHERE k.register = ? AND k.fetched_at <= ?",
+            [register, moment],
+        )
+        older = self._join(
+            numbers,
+            "SELECT a.* EXCLUDE (seq) FROM wanted w JOIN answers a USING (kind, number)"
+            f" WHERE a.register = ? AND a.product = ? AND a.fetched_at <= ? AND (kind, number) IN (SELECT (k.kind,"
+            f" k.number) FROM {_table(product)} k WHERE k.register = ? AND k.fetched_at > ?)"
+            " ORDER BY a.fetched_at, a.seq",
+            [register, product, moment, register, moment],
+        )
+        then = typed(older, product, typing).select(unchanged.columns)
+        rows = pl.concat([unchanged, then.cast(unchanged.schema)]) if then.height else unchanged
         zoned = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.Datetime)]
         return rows.with_columns(pl.col(zoned).dt.replace_time_zone("UTC"))
 
@@ -239,7 +277,7 @@ def open_cache(home: Home, journal: Journal, typing: Typing, notes: Callable[[st
             connection.close()
             if _is_readable(home):
                 raise StorageError(f"the cache {home.cache} cannot be used: {error}") from error
-            _set_aside(home.cache, notes)
+            _set_aside(home.cache, "is damaged", notes)
             raise StorageError(
                 f"the cache {home.cache} was damaged; give the same command again: it is made anew from the journal"
             ) from error
@@ -249,41 +287,57 @@ def open_cache(home: Home, journal: Journal, typing: Typing, notes: Callable[[st
 
 def _opened(home: Home, journal: Journal, notes: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
     try:
-        connection = _connect(home, journal)
-        if connection is None:
-            _set_aside(home.cache, notes)
-            connection = _made(home, journal)
-        elif not _is_ours(connection, journal):
+        try:
+            connection = _connect(home, journal)
+        except _UselessError as error:
+            _set_aside(home.cache, str(error), notes)
+            return _made(home, journal)
+        if not _is_ours(connection, journal):
             _adopt(connection, journal)
-            notes(
-                "The journal is not the one this cache was made from: what the cache knows was taken over,"
-                " but what was spent before is not in this ledger. Enter it with kvk-enrich budget adjust."
+            spent = (
+                "."
+                if journal.has_tally
+                else ", but what was spent before is not in this ledger. Enter it with kvk-enrich budget adjust."
             )
+            notes(f"The journal is not the one this cache was made from: what the cache knows was taken over{spent}")
     except OSError as error:
-        raise StorageError(f"the cache {home.cache} cannot be used: {error.strerror}") from error
+        raise StorageError(
+            f"the cache {home.cache} cannot be used: {why(error)}. Move that away: it is made anew from the journal"
+        ) from error
     return connection
 
 
-def _connect(home: Home, journal: Journal) -> duckdb.DuckDBPyConnection | None:
-    """Return a connection to a cache that is whole and ours, made if absent; None if what is there is neither."""
+class _UselessError(Exception):
+    """The file is not a whole cache of this journal; the text says what it is."""
+
+
+def _connect(home: Home, journal: Journal) -> duckdb.DuckDBPyConnection:
+    """
+    Return a connection to a cache that is whole and ours, made if absent.
+
+    Raises:
+        _UselessError: what is there is neither.
+        StateTooNew: it was made by a newer version.
+    """
     if not home.cache.exists():
         return _made(home, journal)
     if not _is_duckdb(home.cache):
-        return None
+        raise _UselessError("is no DuckDB file")
     try:
         connection = duckdb.connect(str(home.cache), config=options(home.root / "tmp"))
-    except duckdb.Error:
-        return None
+    except duckdb.Error as error:
+        if "version number" in str(error):  # the header's checksum was right
+            raise StateTooNew("the cache was written by a newer version of DuckDB: update kvk-enrich") from error
+        raise _UselessError("is damaged") from error
     try:
-        if _is_whole(connection, journal):
-            return connection
-    except (duckdb.Error, ValueError):
-        pass
-    except StateTooNew:
+        _require_whole(connection, journal)
+    except (duckdb.Error, ValueError) as error:
+        connection.close()
+        raise _UselessError("is damaged or that of another program") from error
+    except (StateTooNew, _UselessError):
         connection.close()
         raise
-    connection.close()
-    return None
+    return connection
 
 
 def _made(home: Home, journal: Journal) -> duckdb.DuckDBPyConnection:
@@ -336,7 +390,7 @@ def _is_readable(home: Home) -> bool:
     return True
 
 
-def _is_whole(connection: duckdb.DuckDBPyConnection, journal: Journal) -> bool:
+def _require_whole(connection: duckdb.DuckDBPyConnection, journal: Journal) -> None:
     version = int(_meta(connection, "schema"))
     if version > SCHEMA_VERSION:
         raise StateTooNew(
@@ -344,9 +398,11 @@ def _is_whole(connection: duckdb.DuckDBPyConnection, journal: Journal) -> bool:
         )
     ((up_to, rows),) = connection.execute("SELECT up_to, rows FROM absorbed").fetchall()
     ((counted,),) = connection.execute("SELECT count(*) FROM answers").fetchall()
-    if not _is_ours(connection, journal):
-        return bool(counted == rows and _is_orphan(connection, journal))
-    return bool(counted == rows and (up_to >= journal.absorbed() or not rows))
+    is_ours = _is_ours(connection, journal)
+    if not (is_ours or _is_orphan(connection, journal)):
+        raise _UselessError("is that of another journal")
+    if counted != rows or (is_ours and rows and up_to < journal.absorbed()):
+        raise _UselessError("has lost answers, or is an older copy")
 
 
 def _is_ours(connection: duckdb.DuckDBPyConnection, journal: Journal) -> bool:
@@ -373,12 +429,13 @@ def _adopt(sql: duckdb.DuckDBPyConnection, journal: Journal) -> None:
     sql.execute("CHECKPOINT")
 
 
-def _set_aside(path: Path, notes: Callable[[str], None]) -> None:
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    for part in (path, path.with_name(path.name + ".wal")):
-        if part.exists():
-            part.replace(part.with_name(f"{part.name}.quarantine-{stamp}"))
-    notes(f"The cache was damaged or is no cache; it was set aside as {path.name}.quarantine-{stamp}.")
+def _set_aside(path: Path, what: str, notes: Callable[[str], None]) -> None:
+    aside = set_aside_name(path)
+    log = path.with_name(f"{path.name}.wal")
+    if log.exists():
+        log.replace(set_aside_name(log))
+    path.replace(aside)
+    notes(f"The cache {what}; it was set aside as {aside}.")
 
 
 def create(sql: duckdb.DuckDBPyConnection, journal_id: str) -> None:

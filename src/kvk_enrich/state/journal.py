@@ -18,7 +18,7 @@ import secrets
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -494,7 +494,8 @@ class Journal:
                 # It may have ended, and let go of its lock, since the question above.
                 if sql.execute("SELECT 1 FROM run WHERE id = ? AND state = 'running'", (run,)).fetchone():
                     doubtful += _bury(sql, str(run), "died")
-            (self._home.locks / str(run)).unlink(missing_ok=True)
+            with suppress(OSError):
+                (self._home.locks / str(run)).unlink()
         return doubtful
 
     def doubtful(self, account: Account) -> int:
@@ -522,7 +523,8 @@ class Journal:
     def _release(self, run: str) -> None:
         lock = self._run_locks.pop(run, None)
         if lock is not None:
-            (self._home.locks / run).unlink(missing_ok=True)
+            with suppress(OSError):  # a name that stays is in nobody's way
+                (self._home.locks / run).unlink()
             lock.release()
 
     def tries(self, run: str) -> list[Tries]:
@@ -531,6 +533,14 @@ class Journal:
             "SELECT value, count(*), max(sent_at) FROM call, json_each(call.vain) WHERE run = ? GROUP BY value", (run,)
         )
         return [Tries(str(number), int(str(count)), _moment(str(last))) for number, count, last in rows]
+
+    def written(self, source: str) -> datetime | None:
+        """Return when outputs of the list *source* were last written; None if never."""
+        rows = self._rows(
+            "SELECT max(finished_at) FROM run WHERE input = ? AND state IN ('complete', 'partial')", (source,)
+        )
+        ((moment,),) = rows
+        return None if moment is None else datetime.fromisoformat(str(moment))
 
     def begun(self, job: str) -> datetime | None:
         """
@@ -719,7 +729,7 @@ def _sound(seq: Any, *row: Any) -> StoredAnswer:
     if crc is not None and crc != _crc(*columns):  # None: kept by an older version
         raise sqlite3.DatabaseError(f"answer {seq} is damaged")
     *texts, fetched_at, body = columns
-    return StoredAnswer(seq, *texts, _moment(fetched_at), zlib.decompress(body))
+    return StoredAnswer(seq, *texts, _moment(fetched_at), zlib.decompress(body))  # type: ignore[call-arg]
 
 
 def _bury(sql: sqlite3.Connection, run: str, state: str) -> int:

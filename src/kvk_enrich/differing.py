@@ -1,0 +1,61 @@
+"""What changed in the register between two enriched lists. No call, no state."""
+
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from kvk_enrich import changes, readers, write
+from kvk_enrich.config import Settings
+from kvk_enrich.errors import ConfigError, InputRefused
+from kvk_enrich.state.home import open_home
+
+_SUFFIXES: Final = (".parquet", ".csv")
+
+
+def diff(old: Path, new: Path, output: Path | None, settings: Settings) -> pl.DataFrame:
+    """
+    Return what changed from *old* to *new*: see :func:`kvk_enrich.changes.between`.
+
+    Args:
+        old: An enriched list: Parquet or CSV as a run wrote it.
+        new: A later one of the same numbers, or of others.
+        output: Write it there too: .parquet or .csv.
+        settings: Their home lends the room for copies of both.
+
+    Raises:
+        ConfigError: *output* has another suffix.
+        InputRefused: one of them is no enriched list.
+        StorageError: the output cannot be written.
+    """
+    if output is not None and output.suffix.lower() not in _SUFFIXES:
+        raise ConfigError(f"-o: must end in {' or '.join(_SUFFIXES)}, got {output.name!r}")
+    with open_home(settings.home).workspace() as folder:
+        found = changes.between(_look(old, folder / "old"), _look(new, folder / "new"))
+    if output is not None:
+        with write.together([output]) as drafts:
+            write.changes(found, drafts[output])
+    return found
+
+
+def _look(path: Path, folder: Path) -> pl.DataFrame:
+    if path.suffix.lower() not in _SUFFIXES:
+        raise InputRefused(f"{path}: give an enriched list as Parquet or CSV, as a run wrote it.")
+    taken = readers.snapshot(path, folder)
+    try:
+        rows = _rows(taken, folder)
+        names = rows.collect_schema().names()
+        if not {*changes.KEY, "enrich_outcome"} <= set(names):
+            raise InputRefused(f"{path} is no enriched list: it has no columns enrich_outcome and enrich_number.")
+        return changes.look(rows)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise InputRefused(f"{path} cannot be read as an enriched list: {error}") from None
+
+
+def _rows(taken: readers.Snapshot, folder: Path) -> pl.LazyFrame:
+    if taken.path.suffix == ".parquet":
+        return pl.scan_parquet(taken.path, glob=False)
+    found = readers.layout(taken, folder=folder, encoding="utf-8", delimiter=None)
+    return pl.scan_csv(
+        found.text.path, separator=found.separator, infer_schema=False, glob=False, skip_lines=found.skip
+    )
