@@ -712,6 +712,17 @@ def _write(data: bytes) -> None:
         raise StorageError("standard output cannot be written; the files and the journal are not affected") from None
 
 
+def _hold_streams() -> None:
+    """Put something harmless where a stream is closed: the next file opened would get its number, and all prints."""
+    while (file := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(file, True)
+    nobody = os.fdopen(file, "r+")
+    sys.stdin, sys.stderr = sys.stdin or nobody, sys.stderr or nobody
+
+
+_STDERR: Final = 2
+
+
 class Terminated(BaseException):
     """SIGTERM or SIGHUP arrived outside the asking part of a run."""
 
@@ -738,6 +749,7 @@ def _is_importing(frame: FrameType | None) -> bool:
 def main() -> NoReturn:
     """Run the command line and leave with its exit code; errors are told as one sentence."""
     os.umask(0o077)
+    _hold_streams()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what memory holds, a key too, is written nowhere
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup

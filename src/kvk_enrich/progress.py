@@ -138,8 +138,9 @@ class Notes(Progress):
         self._stream = stream
 
     def note(self, text: str) -> None:
-        """Write *text*."""
-        self._stream.write(f"{text}\n")
+        """Write *text*, if anybody still listens."""
+        with suppress(OSError):
+            self._stream.write(f"{text}\n")
 
 
 class Lines(_Counted):

@@ -30,7 +30,7 @@ IN_FLIGHT: Final = 100
 """The workers of a run, unless told otherwise."""
 
 SERVED: Final = ("--latency", "0.4", "--per-second", "1000")
-"""Answers take their time, so that many calls are under way; the pace is judged elsewhere, so a full second is let be."""
+"""Answers take their time, so that many calls are under way; the pace is judged elsewhere."""
 
 TIMES: Final = {"enrich_fetched_at", "enrich_cached"}
 
