@@ -4,8 +4,7 @@ What is kept of companies and people: counted, shown to whom it is about, forgot
 None of it makes a call. What former runs wrote is the user's own and out of reach here.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,18 +13,17 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 import polars as pl
 
-from kvk_enrich.clock import AMSTERDAM, Clock, SystemClock
+from kvk_enrich.clock import AMSTERDAM, Clock
 from kvk_enrich.errors import ConfigError, EnrichError
 from kvk_enrich.identifiers import branch, kvk, mixed, rsin, vat
-from kvk_enrich.knowing import TYPING, Books
+from kvk_enrich.knowing import TYPING, Books, books_of
 from kvk_enrich.model import Kind, Status
 from kvk_enrich.progress import Progress
 from kvk_enrich.reasons import REASONS
 from kvk_enrich.state import erasing, overview
 from kvk_enrich.state.cache import Cache, typed
 from kvk_enrich.state.erasing import Pruned
-from kvk_enrich.state.home import Home, open_home
-from kvk_enrich.state.journal import open_journal
+from kvk_enrich.state.home import Home
 from kvk_enrich.state.overview import Holding
 from kvk_enrich.state.related import Related, related
 from kvk_enrich.write import publish
@@ -113,7 +111,7 @@ def stats(home: Path, *, progress: Progress | None = None, clock: Clock | None =
     Raises:
         EnrichError: the state cannot be used.
     """
-    with _opened(home, progress, clock) as books, books.cache() as cache:
+    with books_of(home, progress, clock) as books, books.cache() as cache:
         aside = books.home.set_aside()
         return Stats(
             tuple(overview.holdings(cache)),
@@ -146,7 +144,7 @@ def known(
         EnrichError: the state cannot be used.
     """
     number, of_kind = _read(text, kind)
-    with _opened(home, progress, clock) as books, books.cache() as cache:
+    with books_of(home, progress, clock) as books, books.cache() as cache:
         company = related(cache, number, of_kind, books.journal.id)
         return _dossier(books.home, number, of_kind, company)
 
@@ -164,7 +162,7 @@ def forget(
         EnrichError: as :func:`known`; the same can be asked again.
     """
     number, of_kind = _read(text, kind)
-    with _opened(home, progress, clock) as books, books.cache() as cache:
+    with books_of(home, progress, clock) as books, books.cache() as cache:
         company = related(cache, number, of_kind, books.journal.id)
         dossier = _dossier(books.home, number, of_kind, company)
         return Forgotten(dossier, erasing.forget(books.home, books.journal, cache, company))
@@ -178,7 +176,7 @@ def prune(home: Path, older_than: timedelta, *, progress: Progress | None = None
         StateInUse: a run is under way.
         EnrichError: the state cannot be used.
     """
-    with _opened(home, progress, clock) as books, books.cache() as cache:
+    with books_of(home, progress, clock) as books, books.cache() as cache:
         return erasing.prune(
             books.home,
             books.journal,
@@ -236,7 +234,7 @@ def export(
     wanted = None if text is None else _read(text, kind)
     with (
         publish.together([file]) as drafts,
-        _opened(home, progress, clock) as books,
+        books_of(home, progress, clock) as books,
         books.cache() as cache,
     ):
         draft = drafts[file]
@@ -292,17 +290,6 @@ def _as_received(raw: str | None) -> object:
         return msgspec.json.decode(raw or "null")
     except msgspec.DecodeError:
         return raw
-
-
-@contextmanager
-def _opened(home: Path, progress: Progress | None, clock: Clock | None) -> Iterator[Books]:
-    clock = clock or SystemClock()
-    opened = open_home(home)
-    journal = open_journal(opened, clock)
-    try:
-        yield Books(opened, journal, clock, progress or Progress())
-    finally:
-        journal.close()
 
 
 def _ago(books: Books, age: timedelta) -> datetime:

@@ -661,8 +661,9 @@ def test_a_cache_ahead_of_the_journal_is_taken_over(filled: Desk):
             assert len(known(cache, *NUMBERS, "10000007", "10000008", "10000009")) == 9
         with cache_of(again, notes) as cache:
             assert len(known(cache, *NUMBERS, "10000007", "10000008", "10000009")) == 9
+        assert again.used == 9
     assert len(notes) == 1
-    assert "not in this ledger" in notes[0]
+    assert "was taken over" in notes[0]
 
 
 def test_a_lost_journal_costs_no_answer(filled: Desk):

@@ -8,7 +8,7 @@ from typing import Final
 
 from kvk_enrich.errors import StateInUse, StateTooNew, StorageError
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 _MIGRATIONS: Final[dict[int, tuple[str, ...]]] = {
     # Registers that count by the day, or in tokens; ceilings in money; calls for many numbers.
@@ -44,6 +44,11 @@ _MIGRATIONS: Final[dict[int, tuple[str, ...]]] = {
             PRIMARY KEY (account, place)
         ) STRICT, WITHOUT ROWID
         """,
+    ),
+    # Answers that are damaged are noticed; permits that may be given back are told apart at once.
+    3: (
+        "ALTER TABLE answer ADD COLUMN crc INTEGER",
+        "CREATE INDEX call_open ON call (account, period) WHERE state = 'open'",
     ),
 }
 """Version to the statements that lead to the next one."""

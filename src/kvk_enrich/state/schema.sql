@@ -73,6 +73,7 @@ CREATE TABLE call (
     code        TEXT
 ) STRICT;
 CREATE INDEX call_by_run ON call (run, state);
+CREATE INDEX call_open ON call (account, period) WHERE state = 'open';
 
 -- Every answer, also after the cache has it: a second copy for as long as it is worth money.
 CREATE TABLE answer (
@@ -85,7 +86,8 @@ CREATE TABLE answer (
     status     TEXT NOT NULL,             -- found, not_found
     reason     TEXT,
     fetched_at TEXT NOT NULL,
-    body       BLOB NOT NULL              -- as received, deflated
+    body       BLOB NOT NULL,             -- as received, deflated
+    crc        INTEGER                    -- of all the columns above but seq: bits that turn are noticed
 ) STRICT;
 CREATE INDEX answer_by_number ON answer (number, seq);
 
