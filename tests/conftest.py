@@ -1,10 +1,11 @@
 """What all tests share: how hypothesis searches, how long proofs go on, and that no setting of the machine leaks in."""
 
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
-from tests import figures
+from tests import figures, network
 
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
@@ -21,6 +22,12 @@ def _own_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let proofs run at full length."""
     parser.addoption("--torture", action="store_true", help="run proofs at full length and keep their figures")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep tests on this machine, but those that are asked for because they leave it."""
+    if config.option.markexpr != "network":
+        sys.addaudithook(network.refuse_strangers)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

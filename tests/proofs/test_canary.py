@@ -10,10 +10,10 @@ import signal
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import openpyxl
@@ -100,7 +100,7 @@ def _workbook(stage: Stage, many: int) -> Path:
     return stage.given / "list.xlsx"
 
 
-def _at(url: str, service: str = "KVK") -> Mapping[str, str]:
+def _at(url: str, service: str = "KVK") -> dict[str, Any]:
     """Return the variables that lead to the server at *url*."""
     source = f"KVK_ENRICH_SOURCE_{service}_"
     return {f"{source}BASE_URL": url, f"{source}TIMEOUT_SECONDS": "1"}

@@ -2,8 +2,7 @@
 Watches every Python process that has this folder in its PYTHONPATH; Python imports it before anything else.
 
 All logging there is goes to standard error. In the folder WATCHED_IN a file per process says how it was started
-and what it handed to processes of its own: commands and environments. With WATCHED_OFFLINE set, whoever would leave
-this machine is stopped, and it is noted.
+and what it handed to processes of its own: commands and environments. Whoever would leave this machine is stopped.
 """
 
 import logging
@@ -13,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).parents[3]))  # for tests.network
 
-from tests.network import Denied, refuse_strangers
+from tests.network import refuse_strangers
 
 _STARTS = {"subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "os.fork"}
 
@@ -27,12 +26,7 @@ def _watch(event: str, arguments: tuple[object, ...]) -> None:
     if event in _STARTS:
         env = arguments[-1]
         _note(event, arguments, dict(os.environ) if env is None or event in {"os.system", "os.fork"} else "")
-    elif "WATCHED_OFFLINE" in os.environ:
-        try:
-            refuse_strangers(event, arguments)
-        except Denied as denied:
-            _note(denied)
-            raise
+    refuse_strangers(event, arguments)
 
 
 if "WATCHED_IN" in os.environ:
