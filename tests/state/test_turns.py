@@ -172,13 +172,32 @@ def test_a_boot_without_an_id_is_noticed(opened: Desk):
 
 
 class Sender:
-    """One process: it holds permits, sends late or never, reports when it likes, and may be killed."""
+    """One process: it holds permits, sends late or never, reports when it likes, is stopped for a while or killed."""
 
     def __init__(self, it: Desk) -> None:
         self._it = it
         self._run = it.begin()
         self._held = deque[Permit]()
         self._used: list[tuple[Permit, int]] = []
+        self._goes_on_ns = 0
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._it.clock.ns < self._goes_on_ns
+
+    def do(self, deed: str, amount: int) -> None:
+        """Do what a process may do; one that is stopped can only be killed."""
+        match deed:
+            case "kill":
+                self.be_killed()
+            case "stop":
+                self._goes_on_ns = self._it.clock.ns + amount * SECOND_NS // 4
+            case "lease" if not self.is_stopped:
+                self.lease(amount)
+            case "report" if not self.is_stopped:
+                self.report()
+            case "give back" if not self.is_stopped:
+                self.give_back()
 
     def lease(self, count: int) -> None:
         self._held.extend(self._it.journal.lease(self._run, self._it.account, count).permits)
@@ -186,7 +205,7 @@ class Sender:
     def send(self) -> list[int]:
         """Use what is due; what is too late is given back."""
         now, moments = self._it.clock.ns, []
-        while self._held and self._held[0].slot_ns <= now:
+        while not self.is_stopped and self._held and self._held[0].slot_ns <= now:
             permit = self._held.popleft()
             if now <= permit.slot_ns + TOLERANCE_NS:
                 self._used.append((permit, now))
@@ -206,13 +225,13 @@ class Sender:
     def be_killed(self) -> None:
         """Nobody will ever know what was sent since the last report; another process starts in its place."""
         self._held.clear()
-        self._used = []
+        self._used, self._goes_on_ns = [], 0
         self._run = self._it.begin()
 
 
 DEEDS = st.tuples(
     st.integers(0, 2),
-    st.sampled_from(["lease", "lease", "lease", "report", "give back", "kill", "stall"]),
+    st.sampled_from(["lease", "lease", "lease", "report", "give back", "kill", "stop", "stall", "boot"]),
     st.integers(1, 8),
 )
 
@@ -222,27 +241,24 @@ DEEDS = st.tuples(
 def test_no_window_holds_more_than_it_may(
     tmp_path_factory: pytest.TempPathFactory, deeds: list[tuple[int, str, int]], rps: int
 ):
-    """Three processes, stalls, kills and late reports: the sends in any window are as many as it may hold, or fewer."""
+    """Three processes, stopped, killed, late with reports; stalls and boots: the sends in any window are few enough."""
     root = tmp_path_factory.mktemp("home")
-    sends = []
+    sends, earlier_boots_ns = list[int](), 0
     with desk(root, rps=rps) as it:
         senders = [Sender(it) for _ in range(3)]
         for place, deed, amount in deeds:
-            sender = senders[place]
-            match deed:
-                case "lease":
-                    sender.lease(amount)
-                case "report":
-                    sender.report()
-                case "give back":
-                    sender.give_back()
-                case "kill":
-                    sender.be_killed()
-                case "stall":
-                    it.clock.ns += amount * 37_000_000
+            if deed == "stall":
+                it.clock.ns += amount * 37_000_000
+            elif deed == "boot":
+                earlier_boots_ns += it.clock.ns - amount
+                it.clock.boot, it.clock.ns = f"boot after {len(sends)} calls", amount
+                for each in senders:
+                    each.be_killed()
+            else:
+                senders[place].do(deed, amount)
             for _ in range(20):
                 it.clock.ns += 5_000_000
-                sends += [moment for each in senders for moment in each.send()]
+                sends += [earlier_boots_ns + moment for each in senders for moment in each.send()]
     shutil.rmtree(root)
     pace = Pace.of(rps)
     assert all(later - first >= pace.window_ns for first, later in zip(sends, sends[pace.places :], strict=False))

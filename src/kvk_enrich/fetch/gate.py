@@ -260,7 +260,7 @@ def _after_writing(note: Callable[[], None]) -> None:
     """
     Do *note* when what is sent now has been written.
 
-    The transport writes in the next turn of the loop. A machine that stands still in between would make
+    The transport writes in this turn of the loop or the next. A machine that stands still in between would make
     the call arrive later than the gate knows, and the one that takes its place too soon.
     """
     loop = asyncio.get_running_loop()
