@@ -32,6 +32,6 @@ def command(*arguments: str | Path) -> Said:
     texts = []
     for stream in (out, err):
         stream.flush()
-        texts.append(stream.buffer.getvalue().decode())  # type: ignore[attr-defined]
+        texts.append(stream.buffer.getvalue().decode())
     assert isinstance(code, int)
     return Said(int(code), *texts)

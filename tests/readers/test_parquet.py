@@ -1,6 +1,8 @@
 import io
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from kvk_enrich.errors import InputRefused
@@ -68,3 +70,13 @@ def test_own_column_with_a_name_of_ours(read):
     """A column that the output adds is refused before it can be overwritten."""
     with pytest.raises(InputRefused, match="'enrich_row'"):
         read(parquet(pl.DataFrame({"enrich_row": [1]})), "list.parquet")
+
+
+def test_bytes_that_are_no_text(read):
+    """Text that is none is no damage of the file: the refusal says what to do."""
+    bytes_of_text = pa.array([b"\xed\xa0\x80"], pa.binary())
+    target = io.BytesIO()
+    pq.write_table(pa.table({"kvk": pa.StringArray.from_buffers(1, *bytes_of_text.buffers()[1:])}), target)
+
+    with pytest.raises(InputRefused, match=r"bytes that are no text.*as binary"):
+        read(target.getvalue(), "list.parquet")

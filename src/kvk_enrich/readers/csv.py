@@ -17,7 +17,7 @@ import polars as pl
 
 from kvk_enrich.errors import ConfigError, InputRefused, StorageError
 from kvk_enrich.readers.encodings import Utf8, as_utf8
-from kvk_enrich.readers.faults import first_fault
+from kvk_enrich.readers.faults import first_fault, odd_quotes
 from kvk_enrich.readers.rows import NAMED_BY_PLACE, ROW, Rows, named, refuse_data, refuse_names
 from kvk_enrich.readers.snapshots import Snapshot, create
 
@@ -151,13 +151,19 @@ def _header(head: str, separator: str, original: Path) -> list[str]:
     try:
         header = next((record for record in lines if record), None)
     except csv.Error as error:
-        raise InputRefused(
-            f"{original}: the header line cannot be read ({error}). Close the quotes that it opens."
-        ) from None
+        raise InputRefused(f"{original}: the header line {_header_fault(error)}") from None
     if header is None:
         raise InputRefused(f"{original} has no header line: there is nothing but blank lines.")
     refuse_data(original, header, "line")
     return header
+
+
+def _header_fault(error: csv.Error) -> str:
+    if "end of data" in str(error):
+        return "opens a quote that is never closed."
+    if "new-line" in str(error):
+        return "has a carriage return inside a cell: end all lines alike, or quote the cell."
+    return "has text after a closing quote. Double the quotation marks inside a cell."
 
 
 def _parsed(path: Path, original: Path, separator: str, columns: list[str], folder: Path, *, skip: int) -> Path:
@@ -178,6 +184,8 @@ def _parsed(path: Path, original: Path, separator: str, columns: list[str], fold
         if len(found) == len(columns):
             named = scan.rename(dict(zip(found, columns, strict=True)))
             named.sink_parquet(parsed, compression="lz4", row_group_size=_ROWS_PER_GROUP)
+            if odd := odd_quotes(path, separator, len(columns), skip):
+                raise InputRefused(f"{original}: {odd}")
             return parsed
     except OSError as error:
         raise StorageError(f"{parsed} cannot be written: {error}.") from error

@@ -18,5 +18,10 @@ def read_parquet(taken: Snapshot, *, reserved: Collection[str]) -> Rows:
         refuse_names(taken.original, columns, reserved)
         own.select(pl.all().is_null().sum()).collect(engine="streaming")
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise InputRefused(f"{taken.original} cannot be read as Parquet: it is cut off or damaged.") from error
+        trouble = "it is cut off or damaged."
+        if "UTF-8" in str(error):
+            trouble = (
+                "a column of text holds bytes that are no text (UTF-8). Write that column as binary, or repair it."
+            )
+        raise InputRefused(f"{taken.original} cannot be read as Parquet: {trouble}") from error
     return Rows(pl.scan_parquet(taken.path, glob=False, row_index_name=ROW, row_index_offset=1), columns, [])

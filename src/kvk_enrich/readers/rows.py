@@ -17,7 +17,11 @@ PREFIX = "enrich_"
 
 NAMED_BY_PLACE: Final = "Columns without a name were named by their place: column_2 is the second."
 
-_DATA_IN_HEADER = re.compile("[0-9]{7,12}")
+_DATA_IN_HEADER = re.compile(
+    r"(?:(?:kvk|btw|vat|rsin)[^0-9a-z]*)?(?:[a-z]{2}[. ]?)?(?:[0-9]{7,12}|[0-9]{4}[. ][0-9]{4})(?:\.?b[0-9]{2})?",
+    re.IGNORECASE,
+)
+"""Dates with dashes or slashes are names of columns too."""
 
 
 @dataclass(frozen=True, slots=True)
