@@ -217,7 +217,7 @@ def test_the_price_is_that_of_the_day_of_the_call(tmp_path: Path):
         ("2026-10-31T23:30:00+00:00", "306.40"),
         ("2026-11-01T22:59:00+00:00", "306.40"),
         ("2026-11-15T23:00:00+00:00", "26.40"),
-        ("2026-11-30T22:59:59+00:00", "16.40"),
+        ("2026-11-30T22:58:00+00:00", "16.40"),
     ],
 )
 def test_the_forecast_counts_the_days_of_amsterdam(tmp_path: Path, now: str, forecast: str):

@@ -73,7 +73,7 @@ def test_units_come_back_with_their_permit(opened: Desk):
 
 def test_days_are_those_of_amsterdam(opened: Desk):
     """An account by the day begins anew at midnight in Amsterdam, and says so when the day is used up."""
-    account = daily(opened)
+    account = replace(daily(opened), requests_per_second=100)
     opened.clock.moment = NIGHT
     lease = opened.journal.lease(opened.run, account, 11)
     assert (len(lease.permits), lease.refused) == (10, "day_ceiling")
@@ -251,9 +251,58 @@ def test_what_was_told_outlasts_what_is_given_back(opened: Desk):
 def test_what_is_told_late_is_of_the_month_it_was_asked_in(opened: Desk):
     """The last answer of November uses up no December."""
     account = tokens(opened, month=1_000)
-    opened.clock.moment = NIGHT + timedelta(seconds=2)
-    opened.journal.correct(account, 0, at=NIGHT)
-    assert len(opened.journal.lease(opened.run, account, 1, 1_000).permits) == 1
+    opened.clock.moment = NIGHT + timedelta(minutes=3)
+    opened.journal.correct(account, 0, at=NIGHT - timedelta(minutes=1))
+    assert use(opened, "kvkbase") == [("2026-12", 0, 0), ("2026-11", 1_000, 0)]
+
+
+# -- the turn of a month ------------------------------------------------------------------------
+
+MIDNIGHT = NIGHT + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("seconds", [-59, -0.1, 0.1, 59])
+def test_calls_at_the_turn_count_against_both_months(opened: Desk, seconds: float):
+    """Nobody knows by whose clock it is December; the money is spent once."""
+    opened.clock.moment = MIDNIGHT + timedelta(seconds=seconds)
+    opened.journal.lease(opened.run, opened.account, 3)
+    money = [60_000, 0] if seconds > 0 else [0, 60_000]
+    assert use(opened, "kvk") == [("2026-12", 3, money[0]), ("2026-11", 3, money[1])]
+    assert opened.journal.runs(opened.run)[0][5:7] == (3, 60_000)
+
+
+def test_a_permit_belongs_where_its_slot_lies(opened: Desk):
+    """Taken a minute and a moment before midnight, used within the minute: it counts for both."""
+    account = replace(tokens(opened), requests_per_second=1)
+    opened.clock.moment = MIDNIGHT - timedelta(seconds=61.5)
+    opened.journal.lease(opened.run, account, 3)
+    assert use(opened, "kvkbase") == [("2026-12", 1, 0), ("2026-11", 3, 12_000)]
+
+
+def test_before_the_turn_both_months_must_have_room(opened: Desk):
+    """What may arrive in December must fit there."""
+    account = tokens(opened, month=5)
+    opened.clock.moment = MIDNIGHT + timedelta(days=1)
+    assert len(opened.journal.lease(opened.run, account, 4).permits) == 4
+    opened.clock.moment = MIDNIGHT - timedelta(seconds=1)  # somebody set the clock back
+    lease = opened.journal.lease(opened.run, account, 4)
+    assert (len(lease.permits), lease.refused) == (1, "month_ceiling")
+
+
+def test_after_the_turn_a_month_that_was_used_up_holds_up_nothing(opened: Desk):
+    """The job of the first of the month, at midnight sharp, is done."""
+    account = tokens(opened, month=5)
+    assert len(opened.journal.lease(opened.run, account, 5).permits) == 5
+    opened.clock.moment = MIDNIGHT
+    assert len(opened.journal.lease(opened.run, account, 5).permits) == 5
+
+
+@pytest.mark.parametrize("seconds", [-30, 0, 30])
+def test_at_the_turn_a_register_is_not_believed(opened: Desk, seconds: float):
+    """That nothing is left of November must not use up December."""
+    account = tokens(opened, month=1_000)
+    opened.journal.correct(account, 0, at=MIDNIGHT + timedelta(seconds=seconds))
+    assert use(opened, "kvkbase") == [("2026-11", 0, 0)]
 
 
 EVENTS = st.one_of(

@@ -17,6 +17,7 @@ import json
 import secrets
 import sqlite3
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, replace
@@ -237,7 +238,8 @@ class Journal:
 
         Fewer come back when the run's ceiling or the allowance ends within them, none when it has
         been reached. After a boot the pace starts anew a window from now, as nothing is known of
-        what was sent before.
+        what was sent before. At the turn of a month units count against both months, and against the
+        other one even when the permit is given back.
 
         Raises:
             StorageError: the disk is full or fails. What is under way is still kept (:meth:`settle`).
@@ -248,24 +250,24 @@ class Journal:
                 " is asked. Make room, then give the same command again"
             )
         with self._transaction() as sql:
-            period = account.period_of(self._clock.now())
-            left, ended_by = ledger.room(sql, run, account, period, units)
+            now, boot_ns = self._clock.now(), self._clock.boot_ns()
+            left, ended_by = ledger.room(sql, run, account, now, units)
             granted = min(wanted, left)
             cost = units * account.micro_eur
-            permits = tuple(
-                Permit(
-                    sql.execute(
-                        "INSERT INTO call (run, account, period, units, micro_eur, slot_ns, state)"
-                        " VALUES (?, ?, ?, ?, ?, ?, 'open')",
-                        (run, account.id, period, units, cost, slot),
-                    ).lastrowid
-                    or 0,
-                    slot,
+            permits, periods = list[Permit](), Counter[tuple[str, ...]]()
+            for slot in turns.take(sql, account, granted, self._clock):
+                own, *others = account.periods_of(now + timedelta(microseconds=(slot - boot_ns) // 1_000))
+                periods[own, *others] += 1
+                made = sql.execute(
+                    "INSERT INTO call (run, account, period, units, micro_eur, slot_ns, state)"
+                    " VALUES (?, ?, ?, ?, ?, ?, 'open')",
+                    (run, account.id, own, units, cost, slot),
                 )
-                for slot in turns.take(sql, account, granted, self._clock)
-            )
-            ledger.enter(sql, run, account.id, period, calls=granted, units=granted * units, micro_eur=granted * cost)
-        return Lease(permits, ended_by if granted < wanted else None)
+                permits.append(Permit(made.lastrowid or 0, slot))
+            for (own, *others), calls in periods.items():
+                ledger.enter(sql, run, account.id, own, calls=calls, units=calls * units, micro_eur=calls * cost)
+                ledger.count_too(sql, account.id, others, calls * units)
+        return Lease(tuple(permits), ended_by if granted < wanted else None)
 
     def give_back(self, permits: Iterable[Permit]) -> None:
         """Return permits that were surely not used: allowance and run get their units again."""
@@ -296,16 +298,17 @@ class Journal:
         Heed a register that says how many units are *left*: from now on no more than that are.
 
         It may know of less than the ledger, as others use the key too. Of more it is not believed: calls
-        under way are not in its count yet.
+        under way are not in its count yet. Nor is it at the turn of a month: it may speak of the other one.
 
         Args:
             account: Whose units.
             left: What the register says.
-            at: When the call was sent that brought this; now, if not given. At the turn of a month it says which.
+            at: When the call was sent that brought this; now, if not given.
         """
-        period = account.period_of(at or self._clock.now())
-        with self._transaction() as sql:
-            ledger.correct(sql, account.id, period, max(0, account.allowance - left))
+        period, *others = account.periods_of(at or self._clock.now())
+        if not others:
+            with self._transaction() as sql:
+                ledger.correct(sql, account.id, period, max(0, account.allowance - left))
 
     def adjust(self, account: Account, period: str, units: int, micro_eur: int | None, why: str) -> MonthUse:
         """

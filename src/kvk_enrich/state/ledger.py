@@ -6,8 +6,9 @@ its numbers cost. The functions work within a transaction of the journal.
 """
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
 from kvk_enrich.clock import AMSTERDAM
@@ -17,6 +18,9 @@ Refusal = Literal["run_ceiling", "month_ceiling", "day_ceiling"]
 
 _LABELS: Final[dict[Period, str]] = {"month": "%Y-%m", "day": "%Y-%m-%d"}
 _SPENT: Final[dict[Period, Refusal]] = {"month": "month_ceiling", "day": "day_ceiling"}
+
+TURN: Final = timedelta(minutes=1)
+"""So near to the turn of a month nobody knows in which of the two a register counts a call."""
 
 COUNTED: Final = "call.account = run.account AND (call.micro_eur > 0 OR run.price = 0)"
 """Whether a call counts against the run's ceiling of calls: those to who is paid, but the free ones among them."""
@@ -49,6 +53,15 @@ class Account:
     def period_of(self, moment: datetime) -> str:
         """Return the period that *moment* falls in."""
         return label(self.period, moment)
+
+    def periods_of(self, moment: datetime) -> tuple[str, ...]:
+        """
+        Return the periods that a call at *moment* counts against: its own first, and at the turn of a month the other.
+
+        A day is our own measure: no register counts by it.
+        """
+        near = (timedelta(), -TURN, TURN) if self.period == "month" else (timedelta(),)
+        return tuple(dict.fromkeys(self.period_of(moment + apart) for apart in near))
 
 
 class MonthUse(NamedTuple):
@@ -103,15 +116,22 @@ def uses(sql: sqlite3.Connection, now: datetime) -> list[MonthUse]:
     return [MonthUse(*row) for row in rows]
 
 
-def room(sql: sqlite3.Connection, run: str, account: Account, period: str, units: int) -> Room:
-    """Return how many permits of *units* each the account's allowance and the run's ceilings leave."""
+def room(sql: sqlite3.Connection, run: str, account: Account, now: datetime, units: int) -> Room:
+    """
+    Return how many permits of *units* each the account's allowance and the run's ceilings leave.
+
+    Just before the turn of a month the next one must have room too. Just after it the last one need not: a register
+    whose clock is slower would refuse the calls, and they cost nothing.
+    """
     cost = units * account.micro_eur
     is_counted, ceiling, counted, ceiling_micro_eur, spent = sql.execute(
         "SELECT account = ? AND (? > 0 OR price = 0), ceiling, counted, ceiling_micro_eur, micro_eur"
         " FROM run WHERE id = ?",
         (account.id, cost, run),
     ).fetchone()
-    left = max(0, account.allowance - used(sql, account.id, period)) // units
+    own = account.period_of(now)
+    most_used = max(used(sql, account.id, period) for period in account.periods_of(now) if period >= own)
+    left = max(0, account.allowance - most_used) // units
     of_run = left
     if ceiling is not None and is_counted:
         of_run = min(of_run, max(0, ceiling - counted))
@@ -133,6 +153,15 @@ def enter(
         "UPDATE run SET calls = calls + :calls, micro_eur = micro_eur + :micro_eur,"
         " counted = counted + iif(account = :account AND (:micro_eur <> 0 OR price = 0), :calls, 0) WHERE id = :run",
         {"calls": calls, "micro_eur": micro_eur, "account": account, "run": run},
+    )
+
+
+def count_too(sql: sqlite3.Connection, account: int, periods: Iterable[str], units: int) -> None:
+    """Count units against *periods* too, beside that in which they are paid for."""
+    sql.executemany(
+        "INSERT INTO ledger (account, period, units, micro_eur) VALUES (?, ?, ?, 0) ON CONFLICT DO UPDATE"
+        " SET units = units + excluded.units",
+        ((account, period, units) for period in periods),
     )
 
 
