@@ -55,17 +55,17 @@ def fill(folder: Path) -> Kept:
     return Kept(home, drawn)
 
 
-def fail(home: Home, *numbers: str) -> None:
+def fail(home: Home, *numbers: str, register: str = "practice") -> None:
     """Let a run die that asked for *numbers* and got no answer."""
     with closing(open_journal(home, SystemClock())) as journal:
         account = journal.account(
-            "practice", "default", Secret(""), requests_per_second=100, allowance=1_000, micro_eur=20_000
+            register, "default", Secret(""), requests_per_second=100, allowance=1_000, micro_eur=20_000
         )
         run = journal.begin("another job", account, ceiling=None, source="list.csv")
         permits = journal.lease(run, account, len(numbers)).permits
         settled = [failure(permit, number) for permit, number in zip(permits, numbers, strict=True)]
         journal.settle(run, account, settled)
-        journal.claim(run, "practice", "basisprofiel", numbers, since=journal.newest())
+        journal.claim(run, register, "basisprofiel", numbers, since=journal.newest())
 
 
 def answers(home: Home) -> list[Answer]:
