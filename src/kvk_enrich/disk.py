@@ -10,6 +10,8 @@ from typing import Final
 
 from kvk_enrich.errors import StorageError
 
+AGAIN: Final = "Make room or mend the disk, then give the same command again: what was answered is kept"
+
 _WHY: Final = {
     errno.ENOENT: "its folder does not exist",
     errno.ENOTDIR: "its folder is a file",
@@ -50,7 +52,4 @@ def working_in(folder: Path) -> Iterator[None]:
         with os_errors():
             yield
     except OSError as error:
-        raise StorageError(
-            f"{error.filename or folder} cannot be used: {why(error)}."
-            " Nothing that was answered is lost; give the same command again when that is mended."
-        ) from error
+        raise StorageError(f"{error.filename or folder} cannot be used: {why(error)}. {AGAIN}") from error

@@ -24,7 +24,7 @@ enum fault { NONE, KILL, FULL, BROKEN };
 enum step { READ, CHANGE, GROW };
 
 struct plan {
-    atomic_long steps; /* so far */
+    atomic_long steps[4]; /* so far, by the fault that they would be counted for */
     long at;           /* the step at which the fault happens, from 1 */
     long fault;
     atomic_long met; /* how often it has happened */
@@ -99,12 +99,14 @@ static void die(void) {
 
 /* Count a step; return whether it fails, with errno set. A kill counts a write twice: before it and half-way. */
 static int meets(enum step kind) {
-    if (plan->fault == KILL && kind == READ)
-        return 0;
-    if (plan->fault == FULL && kind != GROW)
-        return 0;
-    long number = ++plan->steps;
-    if (number < plan->at || !plan->at)
+    long number = 0;
+    for (int fault = KILL; fault <= BROKEN; fault++) {
+        int applies = fault == BROKEN || kind == GROW || (fault == KILL && kind == CHANGE);
+        long step = applies ? ++plan->steps[fault] : 0;
+        if (fault == plan->fault)
+            number = step;
+    }
+    if (!number || number < plan->at || !plan->at)
         return 0;
     if (plan->fault == FULL) { /* and stays full */
         plan->met++;
@@ -124,13 +126,11 @@ static int meets(enum step kind) {
 static ssize_t lets(int file, size_t many, off_t at) {
     struct stat status;
     enum step kind = CHANGE;
-    if (plan->fault == FULL && !fstat(file, &status) && S_ISREG(status.st_mode) && at + (off_t)many > status.st_size)
+    if (!fstat(file, &status) && S_ISREG(status.st_mode) && at + (off_t)many > status.st_size)
         kind = GROW;
     long before = plan->met;
     if (!meets(kind)) {
-        if (plan->fault == KILL && plan->at == ++plan->steps)
-            return many / 2;
-        return many;
+        return plan->at == ++plan->steps[KILL] && plan->fault == KILL ? (ssize_t)many / 2 : (ssize_t)many;
     }
     return plan->fault == FULL && !before && many > 1 ? (ssize_t)many / 2 : -1;
 }
@@ -247,7 +247,17 @@ int link(const char *from, const char *to) { return STEP_AT(named(AT_FDCWD, to),
 int linkat(int one, const char *from, int other, const char *to, int flags) {
     return STEP_AT(named(other, to), GROW, REAL(linkat)(one, from, other, to, flags));
 }
-int unlink(const char *path) { return STEP_AT(named(AT_FDCWD, path), CHANGE, REAL(unlink)(path)); }
+
+/* A disk that is full has room again when a large file goes. */
+static void gives_room(const char *path) {
+    struct stat status;
+    if (plan && plan->fault == FULL && plan->met && !stat(path, &status) && status.st_size >= 1 << 20)
+        plan->at = 0;
+}
+int unlink(const char *path) {
+    gives_room(path);
+    return STEP_AT(named(AT_FDCWD, path), CHANGE, REAL(unlink)(path));
+}
 int unlinkat(int folder, const char *path, int flags) {
     return STEP_AT(named(folder, path), CHANGE, REAL(unlinkat)(folder, path, flags));
 }

@@ -27,7 +27,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
-_PLAN: Final = struct.Struct("qqqq4096s")
+_PLAN: Final = struct.Struct("4qqqq4096s")
 _PATIENCE_SECONDS: Final = 60
 
 
@@ -44,11 +44,11 @@ class Fault(IntEnum):
 
 
 class Ended(NamedTuple):
-    """How a run ended: what it said, how many steps it took, and how often it met the fault."""
+    """How a run ended: what it said, how many steps it took (by fault), and how often it met the one given."""
 
     code: int
     said: str
-    steps: int
+    steps: list[int]
     met: int
 
 
@@ -73,7 +73,7 @@ class Rigged:
             at: At which step, from 1; 0: at none, they are only counted.
         """
         plan, said = self.folder / "plan", self.folder / "said"
-        plan.write_bytes(_PLAN.pack(0, at, fault, 0, str(under).encode()))
+        plan.write_bytes(_PLAN.pack(0, 0, 0, 0, at, fault, 0, str(under).encode()))
         order = {"arguments": [str(each) for each in arguments], "env": {**env, "STORAGE_PLAN": str(plan)}}
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -81,7 +81,7 @@ class Rigged:
         self.process.stdin.flush()
         code = int(self.process.stdout.readline())
         assert code != -signal.SIGALRM, f"the run hung at step {at}"
-        steps, _, _, met, _ = _PLAN.unpack(plan.read_bytes())
+        *steps, _, _, met, _ = _PLAN.unpack(plan.read_bytes())
         return Ended(code, said.read_text(errors="replace"), steps, met)
 
 

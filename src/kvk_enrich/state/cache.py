@@ -21,7 +21,7 @@ import duckdb
 import polars as pl
 
 from kvk_enrich.columns import PRODUCTS, READING, TELLING_OF_ABSENCE, schema
-from kvk_enrich.disk import why
+from kvk_enrich.disk import AGAIN, why
 from kvk_enrich.errors import StateInUse, StateTooNew, StorageError
 from kvk_enrich.model import Status
 from kvk_enrich.state.home import Home, held, set_aside_name
@@ -131,8 +131,29 @@ class Cache:
         zoned = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.Datetime)]
         return rows.with_columns(pl.col(zoned).dt.replace_time_zone("UTC"))
 
+    def raw(self, known: pl.DataFrame, *, register: str, product: str) -> pl.DataFrame:
+        """
+        Return answers as received.
+
+        Args:
+            known: ``kind, number`` and when the answer came: ``fetched_at`` (Datetime us UTC).
+            register: Whose answers.
+            product: To which question.
+
+        Returns:
+            ``register, product, kind, number, status, fetched_at, raw``, a line each.
+        """
+        found = self._join(
+            known.with_columns(pl.col("fetched_at").dt.replace_time_zone(None)),
+            "SELECT a.register, a.product, a.kind, a.number, a.status, a.fetched_at, arg_max(a.raw, a.seq) AS raw"
+            " FROM wanted w JOIN answers a USING (kind, number, fetched_at)"
+            " WHERE a.register = ? AND a.product = ? GROUP BY ALL",
+            [register, product],
+        )
+        return found.with_columns(pl.col("fetched_at").dt.replace_time_zone("UTC"))
+
     def _join(self, numbers: pl.DataFrame, sql: str, parameters: list[object]) -> pl.DataFrame:
-        self._connection.register("wanted", numbers.select("kind", "number").to_arrow())
+        self._connection.register("wanted", numbers.to_arrow())
         try:
             found: pl.DataFrame = self._connection.sql(sql, params=parameters).pl()
             return found
@@ -276,7 +297,7 @@ def open_cache(home: Home, journal: Journal, typing: Typing, notes: Callable[[st
         except duckdb.Error as error:
             connection.close()
             if _is_readable(home):
-                raise StorageError(f"the cache {home.cache} cannot be used: {error}") from error
+                raise StorageError(f"the cache {home.cache} cannot be used: {error}. {AGAIN}") from error
             _set_aside(home.cache, "is damaged", notes)
             raise StorageError(
                 f"the cache {home.cache} was damaged; give the same command again: it is made anew from the journal"
@@ -344,13 +365,13 @@ def _made(home: Home, journal: Journal) -> duckdb.DuckDBPyConnection:
     try:
         connection = duckdb.connect(str(home.cache), config=options(home.root / "tmp"))
     except duckdb.Error as error:
-        raise StorageError(f"the cache {home.cache} cannot be made: {error}") from error
+        raise StorageError(f"the cache {home.cache} cannot be made: {error}. {AGAIN}") from error
     try:
         home.cache.chmod(0o600)
         create(connection, journal.id)
     except duckdb.Error as error:
         connection.close()
-        raise StorageError(f"the cache {home.cache} cannot be made: {error}") from error
+        raise StorageError(f"the cache {home.cache} cannot be made: {error}. {AGAIN}") from error
     return connection
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from kvk_enrich.disk import AGAIN, why
 from kvk_enrich.errors import StateInUse, StorageError
 
 BUSY_SECONDS: Final = 30
@@ -89,9 +90,9 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        if getattr(error, "sqlite_errorcode", None) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             raise StateInUse(f"the journal {path} is held by another program; try again later") from error
-        raise StorageError(f"the journal {path} cannot be used: {error}") from error
+        raise StorageError(f"the journal {path} cannot be used: {error}. {AGAIN}") from error
     except (sqlite3.Error, zlib.error) as error:
         raise StorageError(
             f"the journal {path} cannot be used: {error}. Restore it from a backup, or move it away, and"
@@ -99,4 +100,4 @@ def storage_errors(path: Path) -> Iterator[None]:
             " month is made anew from its second copy"
         ) from error
     except OSError as error:
-        raise StorageError(f"the journal {path} cannot be used: {error.strerror}") from error
+        raise StorageError(f"the journal {path} cannot be used: {why(error)}. {AGAIN}") from error

@@ -12,6 +12,7 @@ permit carries the slot from which it may be used. The units of the allowance ar
 transaction as the slot.
 """
 
+import errno
 import hmac
 import json
 import secrets
@@ -131,15 +132,15 @@ class RunLine(NamedTuple):
 class Journal:
     """The open journal of one home. Use :func:`open_journal`."""
 
-    def __init__(self, home: Home, clock: Clock) -> None:
-        """Open the connections; the file is there and checked."""
+    def __init__(self, home: Home, clock: Clock, losses: Iterable[str] = ()) -> None:
+        """Open the connections; the file is there and checked. *losses* are told with those that the tally proves."""
         self._home = home
         self._clock = clock
         self._now = Connection(home.journal)
         self._answers = Connection(home.journal)
         self._run_locks: dict[str, BaseFileLock] = {}
         self._told = tally.read(home.tally)
-        self._losses = list(self._compared())
+        self._losses = [*losses, *self._compared()]
 
     def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         return self._now.transaction()
@@ -267,6 +268,8 @@ class Journal:
             for (own, *others), calls in periods.items():
                 ledger.enter(sql, run, account.id, own, calls=calls, units=calls * units, micro_eur=calls * cost)
                 ledger.count_too(sql, account.id, others, calls * units)
+            told = tally.take(sql, now)
+        self._write(told)
         return Lease(tuple(permits), ended_by if granted < wanted else None)
 
     def give_back(self, permits: Iterable[Permit]) -> None:
@@ -282,6 +285,7 @@ class Journal:
                     run, account, period, units, micro_eur, slot = row
                     ledger.enter(sql, run, account, period, calls=-1, units=-units, micro_eur=-micro_eur)
                     turns.free(sql, account, slot)
+            self._write(tally.take(sql, self._clock.now()))  # not after the commit: it is never ahead
 
     def sent(self, account: Account, moments: Iterable[tuple[Permit, int]]) -> None:
         """
@@ -342,7 +346,7 @@ class Journal:
                 (_run_id(now), _ADJUSTMENT, account.id, _text(now), _text(now), why, json.dumps(record)),
             )
             spent = tally.take(sql, now)
-            # Before the ledger is lowered for good, so never ahead of it. What was lost is still to be told.
+            # What was lost is still to be told.
             with storage_errors(self._home.tally):
                 tally.write(self._home.tally, replace(self._told or spent, spent=spent.spent))
         return before
@@ -659,23 +663,38 @@ def open_journal(home: Home, clock: Clock) -> Journal:
         StorageError: it cannot be opened, or is no journal.
     """
     with storage_errors(home.journal):
-        _set_stray_log_aside(home.journal)
+        if home.journal.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder")
+        stray = _stray_log(home.journal)
         home.journal.touch(mode=0o600)
+        _require_sqlite(home.journal)
         connection = sqlite3.connect(home.journal, timeout=BUSY_SECONDS, isolation_level=None)
         with closing(connection):
             connection.execute("PRAGMA journal_mode = WAL")
-            schema.ensure(connection, partial(_is_in_use, home))
             (health,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if health != "ok":
                 raise sqlite3.DatabaseError(health.replace("\n", " "))
-    return Journal(home, clock)
+            schema.ensure(connection, partial(_is_in_use, home))
+    return Journal(home, clock, stray)
 
 
-def _set_stray_log_aside(path: Path) -> None:
-    """Keep the write-ahead log of a journal that is gone: SQLite would remove it, with what is only there."""
+def _stray_log(path: Path) -> list[str]:
+    """Set the write-ahead log of a journal that is gone aside, and say so: SQLite would remove it."""
     log = path.with_name(f"{path.name}-wal")
-    if log.exists() and not (path.exists() and path.stat().st_size):
-        log.replace(set_aside_name(log))
+    if not log.exists() or (path.exists() and path.stat().st_size):
+        return []
+    aside = log.replace(set_aside_name(log))
+    return [f"The journal is gone; its write-ahead log was set aside as {aside}."]
+
+
+def _require_sqlite(path: Path) -> None:
+    """
+    Raise DatabaseError where the file is none of SQLite's, before the log beside it is written into it.
+
+    Looked at through SQLite, as closing a file by ourselves would take the locks off it that this process has.
+    """
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as connection:
+        connection.execute("PRAGMA application_id")
 
 
 def _is_in_use(home: Home, run: str) -> bool:
