@@ -128,6 +128,9 @@ def _job_flags(
     diff: Annotated[
         bool | None, typer.Option("--diff", help="Tell what changed in the register since this list's last run.")
     ] = None,
+    evidence: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also make an evidence pack for an audit; see verify.")
+    ] = None,
     sample: Annotated[str | None, typer.Option(help="Only the first N distinct numbers.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Of a CSV, such as windows-1252. [utf-8]")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Of a CSV: comma, semicolon or tab. [found]")] = None,

@@ -1,5 +1,6 @@
 """The end of a run: what it found is written, and what it did is told."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,10 +10,10 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from kvk_enrich import changes, patch, record, write
+from kvk_enrich import changes, evidence, patch, record, write
 from kvk_enrich.asking import Asked
 from kvk_enrich.columns import Column
-from kvk_enrich.config import Job, config_sha256
+from kvk_enrich.config import Job, config_sha256, deciding_json
 from kvk_enrich.errors import ExitCode
 from kvk_enrich.knowing import Books, Knowledge
 from kvk_enrich.listing import Listed
@@ -76,7 +77,7 @@ class Result:
         enriched, failed, report, run_json = files[0], *files[-3:]
         dialect = write.DIALECTS[self.job.csv_dialect]
         staged = self.listed.staged
-        with write.together(files) as drafts:
+        with evidence.pack(self.job.evidence) as pack, write.together(files) as drafts:
             written = record.Outputs(
                 enriched=_output(enriched, self._enriched(rows, exit_code, drafts[enriched])),
                 failed=_output(failed, write.failed(staged, self.answers, drafts[failed], dialect)),
@@ -87,8 +88,28 @@ class Result:
             page = write.report(self._record(rows, exit_code, written), staged, self.answers, drafts[report])
             complete = msgspec.structs.replace(written, report=_output(report, page))
             finished = self._record(rows, exit_code, complete)
+            if pack is not None:
+                proof = record.OutputFile(path=str(pack.target), sha256=self._packed(pack, finished, drafts), rows=None)
+                finished = self._record(rows, exit_code, msgspec.structs.replace(complete, evidence=proof))
             drafts[run_json].write_bytes(record.to_json(finished))
         return finished
+
+    def _packed(self, pack: evidence.Pack, run: record.RunRecord, drafts: Mapping[Path, Path]) -> str:
+        """Fill the evidence pack and return the hash of its manifest."""
+        listed, job = self.listed.snapshot, self.job
+        pack.copy(listed.path, f"input{listed.path.suffix}")
+        for target, draft in drafts.items():
+            pack.copy(draft, target.name)
+        pack.add([*drafts][-1].name, record.to_json(run))
+        pack.add(evidence.CONFIG, deciding_json(job))
+        pack.add("vies.csv", evidence.consultations(self.answers, job.vies.requester))
+        self.known.proofs().with_columns(raw_sha256=_sha256(pl.col("raw"))).write_parquet(
+            pack.folder / evidence.ANSWERS, compression="zstd"
+        )
+        made = msgspec.structs.asdict(run.outputs) if run.outputs else {}
+        names = {name: Path(file.path).name for name, file in made.items() if file}
+        names["record"] = [*drafts][-1].name
+        return pack.close(run, names, source=register_id(job.source), requester=job.vies.requester)
 
     def _enriched(self, rows: record.Rows, exit_code: ExitCode, draft: Path) -> write.Written:
         staged = self.listed.staged
@@ -226,6 +247,10 @@ def budget_of(job: Job, books: Books) -> record.Budget:
     used = books.journal.used(register_id(source), source.account, period)
     limit = source.allowance
     return record.Budget(account=source.account, month=period, used=used, left=max(0, limit - used), limit=limit)
+
+
+def _sha256(text: pl.Expr) -> pl.Expr:
+    return text.map_elements(lambda body: hashlib.sha256(body.encode()).hexdigest(), return_dtype=pl.String)
 
 
 def _output(target: Path, written: write.Written) -> record.OutputFile:

@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 import polars as pl
 
-from kvk_enrich import columns, compare, keeping, listing, record, write
+from kvk_enrich import columns, compare, evidence, keeping, listing, record, write
 from kvk_enrich.asking import Asked, ask_all
 from kvk_enrich.clock import Clock
 from kvk_enrich.config import Job, config_sha256
@@ -65,6 +65,8 @@ def run(
     """
     for target in targets(job):
         write.check(target)
+    if job.evidence is not None:
+        evidence.check(job.evidence)
     with opened(job, progress, clock) as books, books.home.workspace() as folder:
         listed = listing.read(job, added(job), folder, books.progress)
         books.journal.sweep()

@@ -55,6 +55,10 @@ TYPING: Final[Typing] = {
 _SECOND_COPY: Final = timedelta(days=30)
 """How long the journal keeps what the cache has: should the cache be lost, nothing newer is paid again."""
 
+_NO_PROOFS: Final = pl.DataFrame(
+    schema=dict.fromkeys(("register", "product", "kind", "number", "status"), pl.String)
+    | {"fetched_at": pl.Datetime("us", "UTC"), "raw": pl.String}
+)
 _EVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -398,6 +402,27 @@ class Knowledge:
         """Return the answers as the rows of the list need them: by number, or by pair of numbers."""
         own = self.answers(names, run).rename({"kind": "enrich_kind", "number": "enrich_number"})
         return own if pairs is None else routes.paired(pairs, own)
+
+    def proofs(self) -> pl.DataFrame:
+        """
+        Return the answers, as received, that the rows rest on.
+
+        Returns:
+            ``register, product, kind, number, status, fetched_at, raw``, sorted; numbers as the list has them.
+        """
+        asked = self._looked_up.select("product", "kind", "number")
+        found = []
+        with self._books.cache() as cache:
+            for product, known in self._known.items():
+                wanted = known.select("number", "fetched_at").join(
+                    asked.filter(pl.col("product") == product), on="number"
+                )
+                named = self._named(wanted).with_columns(wanted["fetched_at"])
+                answers = cache.raw(named, register=self._register_of(product), product=product)
+                found.append(self._in_clear(answers.with_columns(own_kind=pl.col("kind"))))
+        columns = ["register", "product", "kind", "number", "status", "fetched_at", "raw"]
+        together = pl.concat([_NO_PROOFS, *(part.rename({"own_kind": "kind"}).select(columns) for part in found)])
+        return together.unique().sort(columns)
 
     def branches(self) -> pl.DataFrame | None:
         """Return what is known of branches: one line each, or None where no such product was wanted."""

@@ -108,7 +108,7 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     The files of a run.
 
     *report* is null only in the record that the report is made from; what was not wanted is absent: *branches*, and
-    what --compare and --diff leave.
+    what --compare and --diff leave, and *evidence*, whose hash is that of its manifest.
     """
 
     enriched: OutputFile
@@ -119,6 +119,7 @@ class Outputs(msgspec.Struct, frozen=True, kw_only=True):
     patch: OutputFile | msgspec.UnsetType = msgspec.UNSET
     undo: OutputFile | msgspec.UnsetType = msgspec.UNSET
     diff: OutputFile | msgspec.UnsetType = msgspec.UNSET
+    evidence: OutputFile | msgspec.UnsetType = msgspec.UNSET
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,6 +58,9 @@ def finished(end: "Finished") -> list[str]:
         files = [made.enriched, made.branches, made.changes, made.patch, made.undo, made.diff, made.failed, made.report]
         lines += [f"  file    {file.path}{_rows(file.rows)}" for file in files if file]
         lines.append(f"  record  {end.record_path}")
+        if made.evidence:
+            lines.append(f"  proof   {made.evidence.path}: note the SHA-256 of its manifest elsewhere:")
+            lines.append(f"          {made.evidence.sha256}")
     if end.exit_code == ExitCode.CEILING and record.stop_reason:
         reason = REASONS[record.stop_reason]
         lines.append(f"Deferred: {reason.sentence} {reason.what_to_do}")

@@ -13,7 +13,7 @@ Example:
     'list.enriched.parquet'
 """
 
-from kvk_enrich.config.deciding import config_sha256, load
+from kvk_enrich.config.deciding import config_sha256, deciding_json, load
 from kvk_enrich.config.reading import read
 from kvk_enrich.config.sections import FLAGS, KEYS, VARIABLES
 from kvk_enrich.config.services import source, vies
@@ -30,6 +30,7 @@ __all__ = [
     "Settings",
     "Source",
     "config_sha256",
+    "deciding_json",
     "load",
     "read",
     "show",

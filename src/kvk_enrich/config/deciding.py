@@ -86,6 +86,7 @@ def load(
         compare=sections.run.compare,
         patch=_patched(sections),
         diff=sections.run.diff,
+        evidence=sections.output.evidence,
         sample=sections.run.sample,
         max_runtime=sections.run.max_runtime,
         yes=sections.run.yes,
@@ -98,6 +99,11 @@ def config_sha256(job: Job) -> str:
 
     Left out: keys, where files lie, and what only changes how fast it goes.
     """
+    return sha256(deciding_json(job)).hexdigest()
+
+
+def deciding_json(job: Job) -> bytes:
+    """Return all that decides what a run of *job* gives, as JSON; it holds no keys."""
     deciding = {
         "source": _deciding(job.source),
         "vies": _deciding(job.vies),
@@ -124,7 +130,7 @@ def config_sha256(job: Job) -> str:
         "sample": job.sample,
         "max_runtime": job.max_runtime,
     }
-    return sha256(json.dumps(deciding, sort_keys=True, default=str).encode()).hexdigest()
+    return json.dumps(deciding, sort_keys=True, default=str).encode()
 
 
 def _deciding(register: Source) -> list[object]:

@@ -57,6 +57,7 @@ class Output(_Section):
     file: FilePath | None = None
     format: FormatName | None = None
     patch: Fields | None = None
+    evidence: FilePath | None = None
     csv_dialect: DialectName = "standard"
 
 
@@ -292,6 +293,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "compare": "run.compare",
     "patch": "output.patch",
     "diff": "run.diff",
+    "evidence": "output.evidence",
     "sample": "run.sample",
     "max_runtime": "run.max_runtime",
     "ca_bundle": "run.ca_bundle",

@@ -98,6 +98,7 @@ class Job:
     compare: tuple[Comparison, ...] = ()
     patch: tuple[str, ...] = ()  # fields that the patch may change
     diff: bool = False
+    evidence: Path | None = None
     sample: int | None = None
     max_runtime: timedelta | None = None
     yes: bool = False
