@@ -50,6 +50,7 @@ class Step:
         cut: So many bytes of the answer are sent, then the connection ends.
         reset: End the connection with a reset instead of a close; without *cut* before any byte.
         drip: Seconds between two bytes.
+        swift: So many bytes go at once before the drip begins.
         unsized: No Content-Length: the end of the connection ends the body.
         close: Close after the answer without having said so.
         endless: The body goes on for ever (chunked).
@@ -65,6 +66,7 @@ class Step:
     cut: int | None = None
     reset: bool = False
     drip: float = 0.0
+    swift: int = 0
     unsized: bool = False
     close: bool = False
     endless: bool = False
@@ -226,7 +228,8 @@ def _send(connection: socket.socket, step: Step, number: str) -> bool:
     if step.reset and step.cut is None:
         answer = b""
     if step.drip:
-        for place in range(len(answer)):
+        connection.sendall(answer[: step.swift])
+        for place in range(step.swift, len(answer)):
             connection.sendall(answer[place : place + 1])
             time.sleep(step.drip)
     else:
