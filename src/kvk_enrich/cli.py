@@ -274,6 +274,28 @@ def diff_command(
     _print(json, found.to_dicts, lambda: telling.changes(found, output))
 
 
+@app.command("verify")
+def verify_command(
+    path: Annotated[Path, typer.Argument(metavar="RUN_JSON", help="An evidence pack's folder, or out.run.json.")],
+    manifest_sha256: Annotated[
+        str | None, typer.Option(metavar="HEX", help="What the run printed of the pack's manifest.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """
+    Check an evidence pack, or the outputs of a run: hashes, counts, proofs. Names what was touched.
+
+    Exit code 3: something is not as the run left it.
+    """
+    from dataclasses import asdict
+
+    from kvk_enrich import telling, verifying
+
+    found = verifying.verify(path, manifest_sha256=manifest_sha256)
+    _print(json, lambda: asdict(found), lambda: telling.verified(found))
+    raise typer.Exit(ExitCode.SOME_FAILED if found.problems else ExitCode.COMPLETE)
+
+
 @app.command("explain")
 def explain_command(
     number: Annotated[str, typer.Argument(metavar="NUMBER", help="As it stands in the list.")],

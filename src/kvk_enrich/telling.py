@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kvk_enrich.searching import Hits
     from kvk_enrich.state.erasing import Pruned
     from kvk_enrich.state.journal import RunLine
+    from kvk_enrich.verifying import Verified
 
 _NEXT = {
     ExitCode.SOME_FAILED: "Run the same command again to retry just the failed rows that can be retried.",
@@ -318,6 +319,16 @@ def changes(found: pl.DataFrame, output: Path | None) -> list[str]:
     if found.height > _LEFT:
         lines.append(f"... and {found.height - _LEFT:,} more: -o FILE writes all of them")
     return lines
+
+
+def verified(found: "Verified") -> list[str]:
+    """Return whether all is as the run left it, and what is not."""
+    lines = [f"{found.path}: {_count(found.files, 'file')} as the run left them"]
+    if found.manifest_sha256:
+        lines[0] += f", {_count(found.rows, 'row')} held against the registers' answers"
+        lines.append(f"SHA-256 of the manifest: {found.manifest_sha256}")
+    lines += [f"  {problem}" for problem in found.problems]
+    return [*lines, f"{_count(len(found.problems), 'problem')}." if found.problems else "Nothing was touched."]
 
 
 def patched(made: "Patched") -> list[str]:

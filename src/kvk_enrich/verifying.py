@@ -1,0 +1,255 @@
+"""
+Is it still what the run wrote? An evidence pack, or the outputs that a run record names, checked again.
+
+Hashes tell what was touched. What they cannot tell, when somebody has made them anew, the content does: rows are
+counted again, and what is said of companies must follow from the registers' own answers.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import polars as pl
+
+from kvk_enrich import evidence, record
+from kvk_enrich.columns import PRODUCTS, schema
+from kvk_enrich.errors import InputRefused
+from kvk_enrich.evidence import Manifest
+from kvk_enrich.knowing import TYPING
+from kvk_enrich.model import Status
+from kvk_enrich.write.cells import as_cell
+
+_KEYS: Final = {
+    "basisprofiel": "kvk_number",
+    "lookup": "kvk_number",
+    "enriched": "kvk_number",
+    "naamgeving": "kvk_number",
+    "vestigingsprofiel": "branch_number",
+    "vies": "vat_number",
+    "validate-vat": "vat_number",
+}
+"""The products whose answers an enriched row can be held against, and the column that leads to the answer."""
+
+_OF_THE_ROW: Final = ("kvk_branch_number", "vat_number")
+"""Columns in which a row's own number may stand instead of the one that the register tells."""
+
+
+_IN_WORKBOOKS: Final = ("kvk_number", "kvk_name", "kvk_legal_form", "kvk_sbi_code", "kvk_visit_postcode", "vat_status")
+"""Columns that are plain text in a workbook too; the others are cells of its own sorts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """
+    What was found.
+
+    Args:
+        path: What was checked.
+        files: How many files have the hash they should have.
+        rows: How many rows of the enriched list follow from the registers' answers; 0 outside of a pack.
+        manifest_sha256: Of a pack: to be held against what was noted when it was made.
+        problems: What is not as it should be, a sentence each; none: all is well.
+    """
+
+    path: str
+    files: int
+    rows: int
+    manifest_sha256: str | None
+    problems: tuple[str, ...]
+
+
+def verify(path: Path, *, manifest_sha256: str | None = None) -> Verified:
+    """
+    Check an evidence pack (its folder, its manifest or the run record in it), or the outputs of a run by its record.
+
+    Args:
+        path: Which.
+        manifest_sha256: What the run printed when it made the pack.
+
+    Raises:
+        InputRefused: there is neither a pack nor a run record.
+    """
+    folder = path if path.is_dir() else path.parent
+    if path.is_dir() or path.name == evidence.MANIFEST or (folder / evidence.MANIFEST).exists():
+        return _pack(folder, manifest_sha256)
+    return _outputs(path)
+
+
+def _outputs(path: Path) -> Verified:
+    run = _record(path)
+    if run is None:
+        raise InputRefused(f"{path} is neither an evidence pack nor the record of a run (out.run.json).")
+    made = {} if run.outputs is None else msgspec.structs.asdict(run.outputs)
+    named = {name: output for name, output in made.items() if output}
+    problems = [problem for output in named.values() if (problem := _touched(path, output))]
+    return Verified(str(path), len(named) - len(problems), 0, None, tuple(problems))
+
+
+def _touched(run: Path, output: record.OutputFile) -> str | None:
+    """Return what is wrong with an output: it is looked for where the record says, and beside the record."""
+    told = Path(output.path)
+    place = told if told.exists() else run.with_name(told.name)
+    if not place.exists():
+        return f"{told} is missing"
+    place = place / evidence.MANIFEST if place.is_dir() else place
+    return None if _sha256(place) == output.sha256 else f"{place} is not what the run wrote"
+
+
+def _pack(folder: Path, expected: str | None) -> Verified:
+    manifest = evidence.read_manifest(folder)
+    if manifest is None:
+        raise InputRefused(f"{folder} is no evidence pack: its {evidence.MANIFEST} is missing or cannot be read.")
+    told = _sha256(folder / evidence.MANIFEST)
+    problems = [f"{evidence.MANIFEST} is not the one whose hash was noted"] if expected not in {None, told} else []
+    touched = dict(_touched_files(folder, manifest))
+    problems += touched.values()
+    problems += _checksums(folder, manifest, told)
+    problems += _contradictions(folder, manifest, touched)
+    rows, unproven = _proven(folder, manifest, touched)
+    problems += unproven
+    return Verified(str(folder), len(manifest.files) - len(touched), rows, told, tuple(dict.fromkeys(problems)))
+
+
+def _touched_files(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    listed = {item.name: item for item in manifest.files}
+    there = {item.name: item for item in evidence.items_of(folder)}
+    for name, item in listed.items():
+        if name not in there:
+            yield name, f"{name} is missing"
+        elif there[name] != item:
+            yield name, f"{name} was changed"
+    for name in there.keys() - listed.keys():
+        yield name, f"{name} was added"
+
+
+def _checksums(folder: Path, manifest: Manifest, told: str) -> Iterator[str]:
+    expected = {item.name: item.sha256 for item in manifest.files} | {evidence.MANIFEST: told}
+    try:
+        lines = (folder / evidence.SUMS).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        yield f"{evidence.SUMS} is missing or cannot be read"
+        return
+    if {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)} != expected:
+        yield f"{evidence.SUMS} does not agree with {evidence.MANIFEST}"
+
+
+def _contradictions(folder: Path, manifest: Manifest, touched: Mapping[str, str]) -> Iterator[str]:
+    """Yield where manifest, run record and the files disagree, of those that are as the manifest says."""
+    name = manifest.outputs.get("record", "")
+    run = None if name in touched else _record(folder / name)
+    if run is None:
+        yield f"the run record {name} cannot be used"
+        return
+    files = {item.name: item.sha256 for item in manifest.files}
+    inputs = [sha256 for file, sha256 in files.items() if file.startswith("input.")]
+    if (run.run_id, run.rows) != (manifest.run_id, manifest.rows):
+        yield f"{name} tells of another run than {evidence.MANIFEST}"
+    if inputs != [run.input.sha256] or manifest.input_sha256 != run.input.sha256:
+        yield "the list in the pack is not the list of the run"
+    if files.get(evidence.CONFIG) != run.config_sha256 or manifest.config_sha256 != run.config_sha256:
+        yield f"{evidence.CONFIG} is not the configuration of the run"
+    made = {} if run.outputs is None else msgspec.structs.asdict(run.outputs)
+    for output in filter(None, made.values()):
+        file = Path(output.path).name
+        if files.get(file) != output.sha256:
+            yield f"{file} is not what the run wrote, by its record"
+
+
+def _proven(folder: Path, manifest: Manifest, touched: Mapping[str, str]) -> tuple[int, list[str]]:
+    """Return how many rows follow from the answers, and what does not."""
+    enriched = manifest.outputs.get("enriched", "")
+    if touched.keys() & {enriched, evidence.ANSWERS}:
+        return 0, ["the rows cannot be held against the answers, as one of both was changed"]
+    try:
+        rows = _rows(folder / enriched)
+        answers = pl.read_parquet(folder / evidence.ANSWERS, glob=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        return 0, [f"the rows cannot be held against the answers: {error}"]
+    problems = list(_miscounted(rows, manifest)) + list(_forged(answers))
+    problems += [problem for product in _KEYS for problem in _unfounded(product, rows, answers)]
+    problems += _unproven(rows, manifest)
+    return (0 if problems else rows.height), problems
+
+
+def _rows(path: Path) -> pl.DataFrame:
+    """Return the enriched rows; from CSV and XLSX all as text."""
+    match path.suffix.lower():
+        case ".parquet":
+            return pl.read_parquet(path, glob=False)
+        case ".xlsx":
+            sheet = pl.read_excel(path, infer_schema_length=0, drop_empty_rows=False)
+            return sheet.select(name for name in sheet.columns if name.startswith("enrich_") or name in _IN_WORKBOOKS)
+        case _:
+            head = path.open(encoding="utf-8-sig").readline()
+            separator = max(",;\t", key=head.count)
+            return pl.read_csv(path, separator=separator, infer_schema=False, glob=False)
+
+
+def _miscounted(rows: pl.DataFrame, manifest: Manifest) -> Iterator[str]:
+    counted = {str(outcome): many for outcome, many in rows["enrich_outcome"].value_counts().iter_rows()}
+    if record.Rows.of(counted) != manifest.rows:
+        yield f"the enriched list has other outcomes than {evidence.MANIFEST} counts: {counted}"
+
+
+def _forged(answers: pl.DataFrame) -> Iterator[str]:
+    for register, product, number, raw, sha256 in answers.select(
+        "register", "product", "number", "raw", "raw_sha256"
+    ).iter_rows():
+        if hashlib.sha256(raw.encode()).hexdigest() != sha256:
+            yield f"the answer of {register} to {product} {number} was changed"
+
+
+def _unfounded(product: str, rows: pl.DataFrame, answers: pl.DataFrame) -> Iterator[str]:
+    """Yield the rows whose columns do not follow from the answers to *product*."""
+    key = _KEYS[product]
+    told = answers.filter((pl.col("product") == product) & (pl.col("status") == Status.FOUND.value))
+    if told.is_empty() or key not in rows.columns:
+        return
+    typed = TYPING[product]([raw.encode() for raw in told["raw"]]).with_columns(told["number"].alias(key))
+    expected = typed.select(key, *_as_in(rows, typed, key)).unique(key)
+    numbered = rows.with_row_index("row", offset=1).filter(pl.col("enrich_outcome").cast(pl.String) == "found")
+    held = numbered.join(expected, on=key, how="inner", suffix="_expected", maintain_order="left")
+    for name in expected.columns[1:]:
+        shown, follows = pl.col(name), pl.col(f"{name}_expected")
+        if rows.schema[name] == pl.String:
+            shown, follows = (text.replace("", None) for text in (shown, follows))
+        others = sum(name in schema(PRODUCTS[other]) for other in answers["product"].unique()) > 1
+        wrong = (shown != follows) if others else shown.ne_missing(follows)
+        for row in held.filter(wrong & ~(follows.is_null() & others))["row"]:
+            yield f"row {row}: {name} does not follow from the answer of the register"
+
+
+def _as_in(rows: pl.DataFrame, typed: pl.DataFrame, key: str) -> Iterator[pl.Expr]:
+    """Yield the columns of *typed* that *rows* have, as they are written there: in CSV and XLSX as text."""
+    for name, dtype in typed.schema.items():
+        if name not in rows.columns or name in (*_OF_THE_ROW, key):
+            continue
+        if rows.schema[name] == dtype:
+            yield pl.col(name)
+        elif rows.schema[name] == pl.String and not dtype.is_float():
+            yield as_cell(pl.col(name), dtype).cast(pl.String).alias(name)
+
+
+def _unproven(rows: pl.DataFrame, manifest: Manifest) -> Iterator[str]:
+    """Yield valid VAT numbers without the proof that was asked for."""
+    if manifest.requester is None or "vat_consultation_number" not in rows.columns:
+        return
+    valid = pl.col("vat_status").cast(pl.String) == "valid"
+    proof = pl.col("vat_consultation_number").cast(pl.String)
+    for row in rows.with_row_index("row", offset=1).filter(valid & proof.is_null())["row"]:
+        yield f"row {row}: a valid VAT number without consultation number"
+
+
+def _record(path: Path) -> record.RunRecord | None:
+    try:
+        return record.from_json(path.read_bytes())
+    except (OSError, ValueError, msgspec.MsgspecError):
+        return None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
