@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from tests.state.parts import HandClock, child, said
 
-from kvk_enrich.books import ledger, past_runs
+from kvk_enrich.books import adjust, ledger, past_runs
 from kvk_enrich.config import Settings
 from kvk_enrich.config import read as settings_of
+from kvk_enrich.errors import ConfigError, StateInUse
 from kvk_enrich.model import Secret
 from kvk_enrich.state.home import open_home
 from kvk_enrich.state.journal import open_journal
@@ -261,3 +262,48 @@ def test_a_run_whose_process_died_is_told_as_such(tmp_path: Path):
         run = said(process)
         assert [(line.id, line.state) for line in past_runs(home)] == [(run, "running")]
     assert [(line.id, line.state, line.in_doubt) for line in past_runs(home)] == [(run, "died", 4)]
+
+
+def test_the_ledger_is_corrected_by_hand(tmp_path: Path):
+    """Units and money are what was said; the calls that come on top count as ever."""
+    home = tmp_path / "home"
+    take(home, "kvk", "default", 10)
+    adjusted = adjust(settings(home), 4, "invoice", spent=Decimal("0.07"), clock=HandClock(NOON_21))
+    assert [(use.units, use.micro_eur) for use in adjusted] == [(10, 200_000), (4, 70_000)]
+    take(home, "kvk", "default", 2)
+    (line,) = ledger(settings(home), clock=HandClock(NOON_21))
+    assert (line.units, line.calls_eur) == (6, Decimal("0.11"))
+    assert "invoice" in [run.input for run in past_runs(home)]
+
+
+def test_a_past_month_is_corrected_without_its_money(tmp_path: Path):
+    """Money stays as it was counted unless it is said; a new home takes an opening figure."""
+    home = tmp_path / "home"
+    adjusted = adjust(settings(home), 9, "made elsewhere", month="2026-10", clock=HandClock(NOON_21))
+    assert (adjusted.before.units, adjusted.after.units, adjusted.after.micro_eur) == (0, 9, 0)
+    assert [(line.period, line.units) for line in ledger(settings(home), clock=HandClock(NOON_21))] == [
+        ("2026-11", 0),
+        ("2026-10", 9),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("why", "month", "named"),
+    [(" ", None, "--reason"), ("x", "2026-12", "--month"), ("x", "2026-13", "--month"), ("x", "now", "--month")],
+)
+def test_a_correction_needs_a_reason_and_a_month_that_has_begun(
+    tmp_path: Path, why: str, month: str | None, named: str
+):
+    """What is wrong is told by its flag, and nothing is changed."""
+    with pytest.raises(ConfigError, match=named):
+        adjust(settings(tmp_path / "home"), 1, why, month=month, clock=HandClock(NOON_21))
+    assert past_runs(tmp_path / "home") == []
+
+
+def test_nothing_is_corrected_under_a_run(tmp_path: Path):
+    """It has taken units that it may yet give back."""
+    home = tmp_path / "home"
+    with child(LIVING, home) as process:
+        said(process)
+        with pytest.raises(StateInUse, match="under way"):
+            adjust(settings(home), 1, "invoice", clock=HandClock(NOON_21))

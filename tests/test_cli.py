@@ -8,7 +8,7 @@ import pytest
 from tests.harness import command
 
 COMMANDS = [[], ["run"], ["plan"], ["budget"], ["budget", "show"], ["runs"], ["runs", "list"], ["runs", "show"]]
-COMMANDS += [["search"], ["config"], ["config", "check"], ["config", "show"], ["practice"], ["practice", "serve"]]
+COMMANDS += [["budget", "adjust"], ["search"], ["config"], ["config", "check"], ["config", "show"], ["practice"], ["practice", "serve"]]
 COMMANDS += [
     ["explain"],
     ["inspect"],

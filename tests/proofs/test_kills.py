@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle, repeat
 from pathlib import Path
 from typing import Final
 
@@ -132,7 +133,7 @@ class Job:
 def job(folder: Path, suffix: str, trials: int) -> Iterator[Job]:
     """Yield a job in a fresh home, with a register of its own; few *trials* have a short list."""
     folder.mkdir()
-    numbers = existing(240 if trials >= KILLS_PER_JOB else 60)
+    numbers = existing(200 if trials >= KILLS_PER_JOB else 60)
     listed = write_list(folder / "list.csv", [*numbers, "12345678", "n.v.t.", numbers[0]])
     with serving(folder, *SERVED) as server:
         yield Job(listed, folder / "home", folder / f"out.{suffix}", server)
@@ -175,10 +176,14 @@ class Seen:
     rows_wrong: int = 0
 
 
-def killed_often(it: Job, calm: Calm, kills: int, chance: random.Random, seen: Seen) -> None:
-    """Kill runs of one job at *kills* instants spread over all of a run, finish it, and enter what there was to see."""
+def killed_often(it: Job, calm: Calm, most: int, chance: random.Random, seen: Seen) -> None:
+    """
+    Kill runs of one job at instants spread over all of a run, finish it, and enter what there was to see.
+
+    Up to *most* kills; two more at most once a run has come to its end, as later ones have nothing to ask.
+    """
     longest, done, lost = calm.seconds, 0, 0
-    while done < kills:
+    while done < most:
         before, known = it.server.counts(), answered(it.home)
         code, seconds = it.interrupted(chance.uniform(0.1, longest), signal.SIGKILL)
         sent = it.server.counts() - before
@@ -190,6 +195,7 @@ def killed_often(it: Job, calm: Calm, kills: int, chance: random.Random, seen: S
             seen.repeated.append(len(unanswered))
         else:
             longest = seconds  # what is known is not asked again, so the next one is shorter
+            most = min(most, done + 2)
             if code:
                 seen.failed.append(f"exit {code}")
         if it.out.exists():
@@ -202,8 +208,8 @@ def killed_often(it: Job, calm: Calm, kills: int, chance: random.Random, seen: S
     counts = it.server.counts()
     assert counts.total() - len(counts) == lost, "more calls were repeated than kills had left without an answer"
     seen.above.append(units(it.home) - counts.total())
-    seen.above_per_kill.append(seen.above[-1] / kills)
-    seen.kills += kills
+    seen.above_per_kill.append(seen.above[-1] / done)
+    seen.kills += done
 
 
 @pytest.mark.timeout(120)
@@ -212,11 +218,12 @@ def test_random_kills(tmp_path: Path, trials: int, record: Record):
     """Whatever the instant, the next run goes on, pays for nothing that was in the journal, and the rows are right."""
     seed = random.randrange(10**6)
     chance, calms, seen = random.Random(seed), Calms(tmp_path, trials), Seen()
-    for place in range(-(-trials // KILLS_PER_JOB)):
-        suffix = list(READERS)[place % len(READERS)]
+    suffixes = cycle(READERS) if trials >= KILLS_PER_JOB else repeat("xlsx")
+    for place, suffix in enumerate(suffixes):
         with job(tmp_path / f"job-{place}", suffix, trials) as it:
-            kills = min(KILLS_PER_JOB, trials - seen.kills)
-            killed_often(it, calms[suffix], kills, chance, seen)
+            killed_often(it, calms[suffix], min(KILLS_PER_JOB, trials - seen.kills), chance, seen)
+        if seen.kills >= trials:
+            break
     assert seen.failed == [], f"seed {seed}"
     assert seen.asked_again == seen.rows_wrong == 0
     assert max(seen.repeated) <= IN_FLIGHT
