@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--torture"):
         for item in items:
             if item.get_closest_marker("trials"):
-                item.add_marker(pytest.mark.timeout(3_600))
+                item.add_marker(pytest.mark.timeout(3_600), append=False)
 
 
 @pytest.fixture

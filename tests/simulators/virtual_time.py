@@ -16,10 +16,15 @@ _STEP_SECONDS = 1e-7
 
 
 class VirtualClock:
-    """The loop's time, as the program's clock; another thread may let time pass."""
+    """
+    The loop's time, as the program's clock; another thread may let time pass.
+
+    While *at_work* is not 0, threads that the loop knows nothing of are at work, and time does not jump.
+    """
 
     def __init__(self) -> None:
         self.seconds = 1_000.0
+        self.at_work = 0
 
     def now(self) -> datetime:
         return datetime(2026, 11, 21, 12, tzinfo=UTC) + timedelta(seconds=self.seconds)
@@ -44,7 +49,7 @@ class _Selector(selectors.DefaultSelector):
         ready = super().select(0)
         if ready or timeout == 0:
             return ready
-        if timeout is None or (self.limiter is not None and self.limiter.borrowed_tokens):
+        if timeout is None or self.clock.at_work or (self.limiter is not None and self.limiter.borrowed_tokens):
             return super().select(5)
         self.clock.pass_seconds(timeout)
         return []
@@ -61,13 +66,13 @@ class _Loop(asyncio.SelectorEventLoop):
         return self._virtual.seconds
 
 
-def run(function: Callable[[VirtualClock], Awaitable[T]]) -> T:
-    """Run *function* in a loop of its own; worker threads take the real time they take."""
-    clock = VirtualClock()
+def run(function: Callable[[VirtualClock], Awaitable[T]], clock: VirtualClock | None = None) -> T:
+    """Run *function* in a loop of its own, by *clock* or a new one; worker threads take the real time they take."""
+    time = clock or VirtualClock()
 
     async def main() -> T:
         loop = asyncio.get_running_loop()
         loop._selector.limiter = anyio.to_thread.current_default_thread_limiter()  # type: ignore[attr-defined]
-        return await function(clock)
+        return await function(time)
 
-    return anyio.run(main, backend_options={"loop_factory": lambda: _Loop(clock)})
+    return anyio.run(main, backend_options={"loop_factory": lambda: _Loop(time)})
