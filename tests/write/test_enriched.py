@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.write.conftest import answer_lines
 
 from kvk_enrich import write
 from kvk_enrich.columns import output
@@ -234,6 +235,21 @@ def test_order_holds_across_slices(tmp_path: Path) -> None:
 def test_order_holds_in_a_large_list(tmp_path: Path) -> None:
     """The order holds where streaming engines are known to lose it: over several million rows."""
     _order_holds(tmp_path, 2_500_000)
+
+
+def test_a_csv_for_a_spreadsheet_runs_nothing(stage: Callable[..., Path], tmp_path: Path) -> None:
+    """In it the list's own texts and names are inert too; signed numbers stay numbers."""
+    own = ["=1+1", "+31 6 12", "-5", "@x", "-2+3", "x"]
+    staged = stage([{"raw": "x", "reason": "not_a_number", "name": text} for text in own])
+    names = {"name": "=name", "kvk nr": "'=name"}
+    pl.read_parquet(staged).rename(names).with_columns(kind=pl.lit("=a").cast(pl.Categorical)).write_parquet(staged)
+    out = tmp_path / "out.csv"
+    write.enriched(staged, answer_lines(), ADDED, out, write.DIALECTS["excel-nl"])
+    with out.open(encoding="utf-8-sig", newline="") as file:
+        header, *rows = csv.reader(file, delimiter=";")
+    assert header[:3] == ["''=name", "'=name", "kind"]
+    assert [row[0] for row in rows] == ["'=1+1", "+31 6 12", "-5", "'@x", "'-2+3", "x"]
+    assert {row[2] for row in rows} == {"'=a"}
 
 
 def test_a_csv_for_a_dutch_spreadsheet(

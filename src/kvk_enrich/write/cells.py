@@ -7,15 +7,34 @@ file at its semicolons. So an apostrophe goes in front of such a character where
 continues after a semicolon or line break; a spreadsheet shows the cell as plain text then.
 """
 
+from collections.abc import Iterable
+
 import polars as pl
 
 _FORMULA = r"(^|[;\r\n]\s*)([=+\-@\t\r\n＝＋－＠])"  # noqa: RUF001  the full-width forms are meant
+_SIGNED = r"^[+-][0-9 .,]*$"
 _TIME = "%Y-%m-%dT%H:%M:%S%.fZ"
 
 
 def inert(text: pl.Expr) -> pl.Expr:
     """Return *text* (String) such that no spreadsheet runs it."""
     return text.map_batches(_inert, return_dtype=pl.String())
+
+
+def inert_but_numbers(text: pl.Expr) -> pl.Expr:
+    """Return *text* as :func:`inert` does, with signed numbers as they are: no formulas, and no texts either."""
+    return pl.when(text.str.contains(_SIGNED)).then(text).otherwise(inert(text))
+
+
+def inert_names(names: Iterable[str]) -> dict[str, str]:
+    """Return by their names how columns are called so that no spreadsheet runs the name; no two alike."""
+    taken = list(names)
+    renamed = dict(zip(taken, _inert(pl.Series(taken, dtype=pl.String)), strict=True))
+    for name in [name for name, safe in renamed.items() if safe != name]:
+        while renamed[name] in taken:
+            renamed[name] = f"'{renamed[name]}"
+        taken.append(renamed[name])
+    return renamed
 
 
 def as_cell(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:

@@ -12,6 +12,11 @@ class Dialect:
     include_bom: bool = False
     decimal_comma: bool = False
 
+    @property
+    def is_for_spreadsheets(self) -> bool:
+        """Whether a spreadsheet opens it: nothing else needs the mark."""
+        return self.include_bom
+
 
 STANDARD: Final = Dialect()
 

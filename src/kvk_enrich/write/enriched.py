@@ -9,7 +9,7 @@ Side by side with tests/benchmarks/warm_run/by_hand.py, reading and joining incl
 memory.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from kvk_enrich.columns import Column, schema
 from kvk_enrich.disk import os_errors
 from kvk_enrich.errors import StorageError
 from kvk_enrich.own import column
-from kvk_enrich.write.cells import as_cell, fits, inert
+from kvk_enrich.write.cells import as_cell, fits, inert, inert_but_numbers, inert_names
 from kvk_enrich.write.dialects import STANDARD, Dialect
 from kvk_enrich.write.settle import KEY, key, settled
 from kvk_enrich.write.slices import count, sliced
@@ -33,9 +33,9 @@ def enriched(
     Write all rows of the list with *columns* added, as Parquet or CSV by the suffix of *output*.
 
     The list's own columns come first and are untouched: a CSV written from a CSV has their very texts. So a text in
-    them that a spreadsheet would run as a formula stays as it was, in CSV too: it came with the list, and whoever
-    joins on that column later must find it again. In our own columns such texts are made inert in CSV (see
-    :mod:`kvk_enrich.write.cells`).
+    them that a spreadsheet would run as a formula stays as it was, in a standard CSV too: it came with the list, and
+    whoever joins on that column later must find it again. In a CSV for spreadsheets it is made inert, and so is the
+    name of a column; in our own columns such texts are made inert in every CSV (see :mod:`kvk_enrich.write.cells`).
 
     Args:
         staged: Parquet with, in input order, ``enrich_row`` (u32 from 1), the list's own columns, ``enrich_raw``,
@@ -80,11 +80,29 @@ def _csv(
     known = [name for name in answers.columns if name in added and name not in KEY]
     cells = answers.with_columns(as_cell(pl.col(name), added[name]).alias(name) for name in known)
     types = {name: cells.schema[name] if name in known else dtype for name, dtype in added.items()}
-    own = {name: dtype for name, dtype in staged.collect_schema().items() if not fits(dtype)}
-    spelled_out = [as_cell(column(name), dtype).alias(name) for name, dtype in own.items()]
-    texts = staged.with_columns(inert(pl.col("enrich_note")), *spelled_out)
-    _in_slices(texts, cells, types).sink_csv(output, maintain_order=True, **asdict(dialect))
+    texts = staged.with_columns(inert(pl.col("enrich_note")), *_own_cells(staged.collect_schema(), added, dialect))
+    rows = _in_slices(texts, cells, types)
+    if dialect.is_for_spreadsheets:
+        rows = rows.rename(inert_names(rows.collect_schema()))
+    rows.sink_csv(output, maintain_order=True, **asdict(dialect))
     return count(pl.scan_csv(output, infer_schema=False, glob=False, separator=dialect.separator))
+
+
+def _own_cells(staged: pl.Schema, added: Iterable[str], dialect: Dialect) -> Iterator[pl.Expr]:
+    """Yield what a CSV cannot hold as text, and what a spreadsheet could run of the list's own as inert text."""
+    for name, dtype in staged.items():
+        if not fits(dtype):
+            yield as_cell(column(name), dtype).alias(name)
+    if dialect.is_for_spreadsheets:
+        for name in _own(staged, added):
+            if staged[name] in (pl.String, pl.Categorical, pl.Enum):
+                yield inert_but_numbers(column(name).cast(pl.String)).alias(name)
+
+
+def _own(staged: Iterable[str], added: Iterable[str]) -> list[str]:
+    """Return the columns of the list itself."""
+    ours = {"enrich_row", "enrich_raw", *KEY, *added}
+    return [name for name in staged if name not in ours]
 
 
 def _in_slices(staged: pl.LazyFrame, answers: pl.DataFrame, added: dict[str, pl.DataType]) -> pl.LazyFrame:
@@ -100,8 +118,7 @@ def joining(
 
     A line with neither reason nor answer has a null ``enrich_outcome``.
     """
-    names = staged.collect_schema().names()
-    own = [name for name in names if name not in added and name not in ("enrich_row", "enrich_raw", *KEY)]
+    own = _own(staged.collect_schema(), added)
     keys = key(answers.columns)
     known = answers.lazy().select(*keys, *(name for name in added if name in answers.columns and name not in keys))
 

@@ -36,6 +36,6 @@ def sliced(rows: pl.LazyFrame, change: Callable[[pl.LazyFrame], pl.LazyFrame], *
             frame = change(rows.slice(start, ROWS)).collect(engine="in-memory")
             if filled and frame[filled].null_count():
                 raise ValueError("rows of the list have neither a reason nor an answer")
-            yield frame if with_columns is None else frame.select(with_columns)
+            yield frame if with_columns is None else frame[with_columns]
 
     return register_io_source(slices, schema=change(rows).collect_schema())
