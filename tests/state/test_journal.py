@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import tempfile
 import threading
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -682,3 +683,19 @@ def test_a_home_that_cannot_be_written_is_refused():
             open_journal(home, HandClock())
     finally:
         shutil.rmtree(outer)
+
+
+def test_a_kill_half_way_through_a_checkpoint_is_no_damage(tmp_path: Path):
+    """The log still has every page; the file without it looks damaged, and is not judged."""
+    with desk(tmp_path) as it:
+        it.answer(*(found(f"{10000000 + place}") for place in range(40)))
+        kept = {path.name: path.read_bytes() for path in tmp_path.glob("journal.sqlite*")}
+        it.journal._now._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        whole = it.home.journal.read_bytes()
+    half = tmp_path / "half"
+    home = open_home(half)
+    for name, data in kept.items():
+        (half / name).write_bytes(data)
+    home.journal.write_bytes(whole[:-4096])
+    with closing(open_journal(home, HandClock())) as journal:
+        assert len(journal.answers(after=0, most=999)) == 40

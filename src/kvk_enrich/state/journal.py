@@ -694,7 +694,12 @@ def _require_sqlite(path: Path) -> None:
     Looked at through SQLite, as closing a file by ourselves would take the locks off it that this process has.
     """
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as connection:
-        connection.execute("PRAGMA application_id")
+        try:
+            connection.execute("PRAGMA application_id")
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
+                raise
+            # Pages that are still in the log alone, half-way through a checkpoint: SQLite knows, this look does not.
 
 
 def _is_in_use(home: Home, run: str) -> bool:
