@@ -81,6 +81,18 @@ def test_faults_on_the_wire_leave_the_ledger_and_the_servers_log_equal(at, tmp_p
     assert CANARY not in repr(asked)
 
 
+def test_signals_are_heeded_as_before_when_asking_is_over(at):
+    """What comes while outputs are written is for whom it was for before."""
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        own = [signal.getsignal(number) for number in before]
+        at().ask(Here(), NUMBERS[:2])
+        assert [signal.getsignal(number) for number in before] == own
+    finally:
+        for number, heeding in before.items():
+            signal.signal(number, heeding)
+
+
 def test_an_outage_from_the_beginning_costs_a_handful_of_calls(at, tmp_path):
     """With 503 for everything, the run ends as unavailable within its retries, and the rest is untouched."""
     with misbehaving(tmp_path, [Step(status=503)]) as server:

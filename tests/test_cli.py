@@ -3,12 +3,17 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.harness import command
 
+from kvk_enrich import cli
+from kvk_enrich.errors import ExitCode
+
 COMMANDS = [[], ["run"], ["plan"], ["budget"], ["budget", "show"], ["runs"], ["runs", "list"], ["runs", "show"]]
-COMMANDS += [["budget", "adjust"], ["search"], ["config"], ["config", "check"], ["config", "show"], ["practice"], ["practice", "serve"]]
+COMMANDS += [["budget", "adjust"]]
+COMMANDS += [["search"], ["config"], ["config", "check"], ["config", "show"], ["practice"], ["practice", "serve"]]
 COMMANDS += [
     ["explain"],
     ["inspect"],
@@ -40,6 +45,39 @@ def test_no_key_is_ever_a_flag():
     """A key on a command line stands in the process list and the shell's history."""
     for words in COMMANDS:
         assert not re.search(r"--\S*key", command(*words, "--help").stdout)
+
+
+STOPPED_WHILE_LOADING = """
+import signal
+from kvk_enrich import cli
+signal.signal(signal.{name}, cli._heed)
+import loading
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_while_libraries_are_loaded_ends_at_once(tmp_path: Path, name: str, code: int):
+    """An exception in the middle of that would abort some of them, with a core and a code of their own."""
+    (tmp_path / "loading.py").write_text(
+        f"import os, signal, time\nos.kill(os.getpid(), signal.{name})\ntime.sleep(5)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED_WHILE_LOADING.format(name=name)], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (code, b"")
+
+
+def test_what_a_library_makes_of_a_signal_is_no_bug(monkeypatch: pytest.MonkeyPatch):
+    """DuckDB says "Query interrupted" when a signal comes while it works; without one that is a bug of ours."""
+
+    def interrupted(**_: object) -> None:
+        raise RuntimeError("Query interrupted")
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    with pytest.raises(RuntimeError):
+        cli._exit_code()
+    monkeypatch.setattr(cli, "_heeded", [ExitCode.TERMINATED])
+    assert cli._exit_code() == ExitCode.TERMINATED
 
 
 def test_a_wrong_flag_is_a_usage_error():
