@@ -76,6 +76,7 @@ class Books:
         """Open the cache with everything the journal knows in it."""
         with open_cache(self.home, self.journal, TYPING, self.progress.note) as cache:
             cache.absorb(self.journal, TYPING, keep=_SECOND_COPY)
+            self.journal.tell_losses(self.progress.note)
             yield cache
 
 

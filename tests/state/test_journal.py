@@ -596,15 +596,28 @@ def test_a_damaged_journal_is_refused(tmp_path: Path):
         _read_all(home)
 
 
-def test_a_damaged_answer_is_an_error_of_storage(opened: Desk):
-    """An answer whose bytes were changed on disk is not handed over as if nothing were wrong."""
-    opened.answer(found("12345678"))
-    connection = sqlite3.connect(opened.home.journal)
-    connection.execute("UPDATE answer SET body = CAST(substr(body, 1, 9) || x'00' || substr(body, 11) AS BLOB)")
-    connection.commit()
-    connection.close()
-    with pytest.raises(StorageError):
-        opened.journal.answers(after=0, most=9)
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "body = CAST(substr(body, 1, 9) || x'00' || substr(body, 11) AS BLOB)",
+        "number = '12345679'",
+        "number = CAST(x'3132b334' AS TEXT)",
+        "status = 'not_found'",
+        "body = x'00', crc = NULL",
+        "fetched_at = '2o26', crc = NULL",
+    ],
+)
+def test_a_damaged_answer_is_left_out_and_told(opened: Desk, damage: str):
+    """An answer that was changed on disk is not handed over, those beside it are, and somebody is told once."""
+    opened.answer(found("11111111"), found("12345678"), found("33333333"))
+    with closing(sqlite3.connect(opened.home.journal)) as connection, connection:
+        connection.execute(f"UPDATE answer SET {damage} WHERE number = '12345678'")
+    told: list[str] = []
+    for _ in range(2):
+        assert [each.number for each in opened.journal.answers(after=0, most=9)] == ["11111111", "33333333"]
+        assert [each.number for each in opened.journal.answers(after=1, most=1)] == ["33333333"]
+        opened.journal.tell_losses(told.append)
+    assert told == ["Answers of the journal that are damaged (1) are asked again."]
 
 
 CROWDED = """

@@ -66,6 +66,7 @@ def test_an_old_journal_keeps_what_it_knows(old: Home):
 
 def test_an_old_run_s_ceiling_still_holds(old: Home):
     """A run that was begun before has taken what it took."""
+    old.keep_room()
     journal = open_journal(old, HandClock())
     assert len(journal.lease(DIED, account_of(journal), 9).permits) == 5
     journal.close()
@@ -74,6 +75,7 @@ def test_an_old_run_s_ceiling_still_holds(old: Home):
 def test_the_calls_of_an_older_version_are_waited_for(old: Home):
     """When they were sent is not known, so the first call after the change comes a window later."""
     clock = HandClock()
+    old.keep_room()
     journal = open_journal(old, clock)
     (permit,) = journal.lease(DIED, account_of(journal), 1).permits
     assert permit.slot_ns == clock.ns + Pace.of(100).window_ns

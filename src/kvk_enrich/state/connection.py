@@ -6,6 +6,7 @@ import threading
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,8 @@ class Connection:
         with storage_errors(path):
             self._sql = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             self._sql.execute("PRAGMA synchronous = NORMAL")
+            # Text that is damaged is for those to notice who know what it should be.
+            self._sql.text_factory = partial(str, encoding="utf-8", errors="replace")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

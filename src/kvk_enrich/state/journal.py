@@ -139,8 +139,10 @@ class Journal:
         self._now = Connection(home.journal)
         self._answers = Connection(home.journal)
         self._run_locks: dict[str, BaseFileLock] = {}
+        self._id = self._meta("id")
         self._told = tally.read(home.tally)
         self._losses = [*losses, *self._compared()]
+        self._damaged: set[int] = set()
 
     def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         return self._now.transaction()
@@ -157,10 +159,17 @@ class Journal:
         for lock in self._run_locks.values():
             lock.release()
 
+    def _meta(self, key: str) -> str:
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
+        with storage_errors(self._home.journal):
+            if not rows:
+                raise sqlite3.DatabaseError(f"its {key} is missing")
+        return str(rows[0][0])
+
     @property
     def id(self) -> str:
         """What tells this journal from any other, for the cache that is derived from it."""
-        return str(self._rows("SELECT value FROM meta WHERE key = 'id'")[0][0])
+        return self._id
 
     # -- accounts and money ---------------------------------------------------------------------
 
@@ -578,7 +587,7 @@ class Journal:
             " FROM run WHERE ?1 IS NULL OR id = ?1 ORDER BY started_at DESC",
             (run,),
         )
-        return [RunLine(*row[:8], json.loads(str(row[8])) if row[8] else None) for row in rows]  # type: ignore[arg-type, call-arg]
+        return [RunLine(*row[:8], _record(row[8])) for row in rows]  # type: ignore[arg-type, call-arg]
 
     # -- what must not be forgotten in silence --------------------------------------------------
 
@@ -630,21 +639,32 @@ class Journal:
         """
         Return up to *most* answers with a sequence number above *after*, oldest first.
 
-        They are on disk: another process may have written them a moment ago.
+        They are on disk: another process may have written them a moment ago. Those that are damaged are left
+        out, and count as lost.
         """
         self._answers.sync()
-        rows = self._rows(
-            "SELECT seq, run, register, product, kind, number, status, reason, fetched_at, body, crc"
-            " FROM answer WHERE seq > ? ORDER BY seq LIMIT ?",
-            (after, most),
-        )
-        with storage_errors(self._home.journal):
-            return [_sound(*row) for row in rows]
+        sound: list[StoredAnswer] = []
+        while not sound:
+            rows = self._rows(
+                "SELECT seq, run, register, product, kind, number, status, reason, fetched_at, body, crc"
+                " FROM answer WHERE seq > ? ORDER BY seq LIMIT ?",
+                (after, most),
+            )
+            if not rows:
+                break
+            after = int(str(rows[-1][0]))
+            sound = [answer for answer in (_sound(*row) for row in rows) if answer is not None]
+            damaged = {int(str(row[0])) for row in rows} - {answer.seq for answer in sound} - self._damaged
+            if damaged:
+                self._damaged |= damaged
+                self._losses.append(f"Answers of the journal that are damaged ({len(damaged):,}) are asked again.")
+        return sound
 
     def absorbed(self) -> int:
         """Return up to which answer a cache has taken over: less in a cache means that it lost some."""
         rows = self._rows("SELECT value FROM meta WHERE key = 'absorbed'")
-        return int(str(rows[0][0])) if rows else 0
+        # What is no number is damaged; a cache that has less than the newest is then made anew.
+        return int(str(rows[0][0])) if rows and str(rows[0][0]).isdecimal() else self.newest() if rows else 0
 
     def mark_absorbed(self, seq: int, *, keep: timedelta) -> None:
         """Enter that a cache holds all answers up to *seq*; drop those of them that are older than *keep*."""
@@ -667,9 +687,9 @@ def open_journal(home: Home, clock: Clock) -> Journal:
             raise IsADirectoryError(errno.EISDIR, "is a folder")
         stray = _stray_log(home.journal)
         home.journal.touch(mode=0o600)
-        _require_sqlite(home.journal)
         connection = sqlite3.connect(home.journal, timeout=BUSY_SECONDS, isolation_level=None)
         with closing(connection):
+            schema.refuse_other(connection)
             connection.execute("PRAGMA journal_mode = WAL")
             (health,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if health != "ok":
@@ -685,21 +705,6 @@ def _stray_log(path: Path) -> list[str]:
         return []
     aside = log.replace(set_aside_name(log))
     return [f"The journal is gone; its write-ahead log was set aside as {aside}."]
-
-
-def _require_sqlite(path: Path) -> None:
-    """
-    Raise DatabaseError where the file is none of SQLite's, before the log beside it is written into it.
-
-    Looked at through SQLite, as closing a file by ourselves would take the locks off it that this process has.
-    """
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as connection:
-        try:
-            connection.execute("PRAGMA application_id")
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
-                raise
-            # Pages that are still in the log alone, half-way through a checkpoint: SQLite knows, this look does not.
 
 
 def _is_in_use(home: Home, run: str) -> bool:
@@ -745,18 +750,24 @@ def _crc(*columns: object) -> int:
     return zlib.crc32(json.dumps(texts).encode() + bytes(body))  # type: ignore[call-overload]
 
 
-def _sound(seq: Any, *row: Any) -> StoredAnswer:
-    """
-    Return a line of ``answer`` as it was settled.
-
-    Raises:
-        DatabaseError: it is damaged.
-    """
+def _sound(seq: Any, *row: Any) -> StoredAnswer | None:
+    """Return a line of ``answer`` as it was settled; None if it is damaged."""
     *columns, crc = row
     if crc is not None and crc != _crc(*columns):  # None: kept by an older version
-        raise sqlite3.DatabaseError(f"answer {seq} is damaged")
+        return None
     *texts, fetched_at, body = columns
-    return StoredAnswer(seq, *texts, _moment(fetched_at), zlib.decompress(body))  # type: ignore[call-arg]
+    try:
+        return StoredAnswer(seq, *texts, _moment(fetched_at), zlib.decompress(body))  # type: ignore[call-arg]
+    except (ValueError, zlib.error):
+        return None
+
+
+def _record(text: object) -> dict[str, object] | None:
+    try:
+        record: dict[str, object] | None = json.loads(str(text)) if text else None
+    except ValueError:
+        return None  # damaged: the rest of the line still tells of the run
+    return record
 
 
 def _bury(sql: sqlite3.Connection, run: str, state: str) -> int:

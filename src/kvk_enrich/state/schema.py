@@ -45,11 +45,8 @@ _MIGRATIONS: Final[dict[int, tuple[str, ...]]] = {
         ) STRICT, WITHOUT ROWID
         """,
     ),
-    # Answers that are damaged are noticed; permits that may be given back are told apart at once.
-    3: (
-        "ALTER TABLE answer ADD COLUMN crc INTEGER",
-        "CREATE INDEX call_open ON call (account, period) WHERE state = 'open'",
-    ),
+    # Answers that are damaged are noticed.
+    3: ("ALTER TABLE answer ADD COLUMN crc INTEGER",),
 }
 """Version to the statements that lead to the next one."""
 
@@ -65,7 +62,6 @@ def ensure(connection: sqlite3.Connection, is_in_use: Callable[[str], bool]) -> 
     Raises:
         StateTooNew: the file was made by a newer version of this program.
         StateInUse: a run of an older version is under way: it could not go on after the change.
-        StorageError: the file is a database of another program.
     """
     connection.execute("BEGIN IMMEDIATE")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -86,9 +82,14 @@ def ensure(connection: sqlite3.Connection, is_in_use: Callable[[str], bool]) -> 
     connection.execute("COMMIT")
 
 
-def _create(connection: sqlite3.Connection) -> None:
-    if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
+def refuse_other(connection: sqlite3.Connection) -> None:
+    """Raise StorageError where the file is a database of another program."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
         raise StorageError("the journal is a database of another program; name another home with --home")
+
+
+def _create(connection: sqlite3.Connection) -> None:
     for statement in _statements():
         connection.execute(statement)
     connection.execute("INSERT INTO meta VALUES ('id', ?)", (secrets.token_hex(16),))

@@ -73,7 +73,6 @@ CREATE TABLE call (
     code        TEXT
 ) STRICT;
 CREATE INDEX call_by_run ON call (run, state);
-CREATE INDEX call_open ON call (account, period) WHERE state = 'open';
 
 -- Every answer, also after the cache has it: a second copy for as long as it is worth money.
 CREATE TABLE answer (

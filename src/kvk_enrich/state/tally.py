@@ -2,9 +2,9 @@
 The tally: a second copy of what must never be forgotten in silence, in a small file beside the journal.
 
 A journal that was lost, replaced by an older copy, or has no write-ahead log any more opens without an error and
-knows less. So whenever calls are settled the present lines of the ledger and the number of the newest answer are
-also written here, over what stood here before. They are never ahead of the journal (permits that may be
-given back do not count): a journal that is behind them has lost something.
+knows less. So whenever permits are taken or settled the present lines of the ledger and the number of the newest
+answer are also written here, over what stood here before. They are never ahead of the journal: written after it
+where they rise, before it where they fall. A journal that is behind them has lost something.
 """
 
 import json
@@ -23,7 +23,7 @@ _BLOCK: Final = 4096
 
 
 class Spent(NamedTuple):
-    """A line of the ledger, without permits that may be given back."""
+    """A line of the ledger."""
 
     register: str
     account: str
@@ -48,11 +48,8 @@ def take(sql: sqlite3.Connection, now: datetime) -> Tally:
     (newest,) = sql.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'answer'").fetchone()
     spent = sql.execute(
         """
-        SELECT a.register, a.name, a.period, l.period,
-            l.units - coalesce(sum(c.units), 0), l.micro_eur - coalesce(sum(c.micro_eur), 0)
-        FROM ledger l JOIN account a ON a.id = l.account
-            LEFT JOIN call c ON c.account = l.account AND c.period = l.period AND c.state = 'open'
-        WHERE l.period IN (?, ?) GROUP BY l.account, l.period
+        SELECT a.register, a.name, a.period, l.period, l.units, l.micro_eur
+        FROM ledger l JOIN account a ON a.id = l.account WHERE l.period IN (?, ?)
         """,
         (ledger.label("month", now), ledger.label("day", now)),
     )
