@@ -1,12 +1,13 @@
 """
 How fast calls may follow each other: no more than so many in any window of a little over a second.
 
-A window of 1.02 s holds as many calls as the limit allows in one second, so the limit holds at the
-register as long as what comes later than it was sent does so within 20 ms of the others. Of
-*places* in a window each is taken again no sooner than a window after the call that had it was
-really sent: who sends late, because the machine stood still, delays that one place and loses nothing.
+Calls follow each other at 1.02 / limit seconds, so evenly spaced they keep the limit at the register as
+long as what comes later than it was sent does so within 20 ms of the others. They need not be even: of
+the *places* in a window, a little over a second, each is taken again no sooner than a window after the call
+that had it was really sent. Who sends late, because the machine stood still, delays that one place and loses nothing.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -14,7 +15,7 @@ SECOND_NS: Final = 1_000_000_000
 
 HEADROOM: Final = 0.02
 """
-Share by which a window is longer than the limit asks.
+Share by which calls lie farther apart than the limit asks.
 
 It costs two calls a second: a month's 300,000 take 51 minutes instead of 50.
 """
@@ -27,8 +28,16 @@ Longer than a machine usually stands still, and short against a window, which is
 process costs the next one.
 """
 
-_MOST_PLACES: Final = 100
-"""Places in a window at most: a faster pace has a shorter window, as all places are looked at for every lease."""
+_MOST_CALLS: Final = 100
+"""Calls in a window at most: a faster pace has several windows a second, as all places are looked at for a lease."""
+
+_SPARE: Final = 100
+"""
+One of so many places stays empty.
+
+A process stopped in the instant between gate and wire, and for longer than the tolerance, sends one call
+when its place has long been another's.
+"""
 
 _CROWD: Final = 4
 """How many times as close as even calls may follow each other to make good for a hold-up."""
@@ -50,7 +59,8 @@ class Pace:
     @classmethod
     def of(cls, per_second: float) -> Self:
         """Return the pace that a limit per second allows; below one a second a window holds one call."""
-        places = min(_MOST_PLACES, max(1, int(per_second)))
+        calls = max(1, int(per_second / math.ceil(per_second / _MOST_CALLS)))
+        places = calls - calls // _SPARE
         return cls(places, round(SECOND_NS * (1 + HEADROOM) * places / per_second))
 
     @property

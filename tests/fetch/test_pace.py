@@ -98,10 +98,10 @@ def account_of(journal: Journal, per_second: float = 100) -> Account:
     )
 
 
-@pytest.mark.parametrize(("seconds", "least"), [(0.0, 97.9), (0.05, 97.2), (0.1, 96.4)])
+@pytest.mark.parametrize(("seconds", "least"), [(0.0, 97.9), (0.05, 97.2), (0.1, 95.5)])
 @pytest.mark.parametrize("processes", [1, 3])
 def test_the_pace_is_kept_through_stalls(tmp_path, processes, seconds, least):
-    """Standing still for 5 per cent of the time costs less than one per cent of the calls."""
+    """Standing still for 5 per cent of the time costs less than one per cent of the calls, for 10 less than three."""
 
     async def main(clock):
         sends = list[int]()
@@ -114,7 +114,7 @@ def test_the_pace_is_kept_through_stalls(tmp_path, processes, seconds, least):
                     for _ in range(processes):
                         working.start_soon(Process(journal, account, clock, sends).live, 15)
                 group.cancel_scope.cancel()
-        assert most_in_a_window(sends, PACE.window_ns) <= 100
+        assert most_in_a_window(sends, PACE.window_ns) <= PACE.places
         assert rate(sends) >= least
 
     run(main)
