@@ -52,12 +52,10 @@ torture: $(READY)  ## Prove the promises at full length and renew docs/reliabili
 	@$(BIN)/python -m tests.docs.reliability
 
 audit: $(AUDIT)  ## Ask the public list of weaknesses about every pinned package (needs the network)
-	@$(AUDIT)/bin/pip-audit --require-hashes --disable-pip -r .ci/constraints.txt
+	@$(PYTHON) .ci/parts.py audit
 
-sbom: $(AUDIT)  ## Write the list of all parts as CycloneDX to build/sbom.json
-	@mkdir -p build
-	@$(AUDIT)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.json .ci/constraints.txt
-	@echo "build/sbom.json"
+sbom: $(AUDIT) $(READY)  ## Write the list of all parts that run to build/sbom.json (CycloneDX)
+	@$(PYTHON) .ci/parts.py sbom
 
 $(AUDIT): .ci/audit.txt
 	@$(PYTHON) -m venv --clear $@

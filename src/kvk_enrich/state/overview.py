@@ -64,9 +64,10 @@ def write_typed(cache: Cache, file: Path, form: Literal["parquet", "json"]) -> i
     """Write one line per register, product and number to *file*, with the columns of all products; return how many."""
     rows = " UNION ALL BY NAME ".join(_typed(product, form) for product in PRODUCTS)
     options = "FORMAT parquet, COMPRESSION zstd" if form == "parquet" else "FORMAT json, ARRAY true"
-    target = str(file).replace("'", "''")
     cache.connection.execute("SET TimeZone = 'UTC'")
-    ((written,),) = cache.connection.execute(f"COPY ({rows}) TO '{target}' ({options}, USE_TMP_FILE false)").fetchall()
+    ((written,),) = cache.connection.execute(
+        f"COPY ({rows}) TO ? ({options}, USE_TMP_FILE false)", [str(file)]
+    ).fetchall()
     return int(written)
 
 

@@ -68,27 +68,24 @@ def _last_line(text: str) -> str:
 def _write_out(sql: duckdb.DuckDBPyConnection, folder: Path, gone: pl.DataFrame, since: datetime) -> int:
     """Write what stays of each table to *folder*; return how many answers."""
     sql.register("gone", gone.select(*KEY).to_arrow())
-    moment = since.replace(tzinfo=None).isoformat(sep=" ")
+    moment = since.replace(tzinfo=None)
     try:
         for table in (*PRODUCTS, _ANSWERS):
             product = "t.product" if table == _ANSWERS else f"'{table}'"
             ((kept,),) = sql.execute(
                 f"""
                 COPY (
-                    SELECT * FROM "{table}" t WHERE fetched_at >= TIMESTAMP '{moment}' AND NOT EXISTS (
+                    SELECT * FROM "{table}" t WHERE fetched_at >= ? AND NOT EXISTS (
                         SELECT 1 FROM gone g WHERE g.register = t.register AND g.product = {product}
                             AND g.kind = t.kind AND g.number = t.number
                     )
-                ) TO '{_quoted(folder / table)}.parquet' (FORMAT parquet, COMPRESSION zstd)
-                """
+                ) TO ? (FORMAT parquet, COMPRESSION zstd)
+                """,
+                [moment, str(folder / f"{table}.parquet")],
             ).fetchall()
     finally:
         sql.unregister("gone")
     return int(kept)
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
 
 
 def make(folder: Path, made: Path, journal: str, up_to: int) -> int:
