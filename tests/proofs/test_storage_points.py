@@ -28,7 +28,7 @@ from tests.harness import Server, answered, existing, serving, write_list
 from tests.simulators.storage import Ended, Fault, Rigged, rigged
 
 KNOWN: Final = existing(2)
-ASKED: Final = [*existing(3, skip=2), "12345678"]
+ASKED: Final = [*existing(2, skip=2), "12345678"]
 VALUES: Final = [*ASKED[:2], *KNOWN, "n.v.t.", *ASKED[2:], ASKED[0]]
 TIMES: Final = ("enrich_fetched_at", "enrich_cached")
 ENDS: Final = {Fault.KILL: {0, -signal.SIGKILL}, Fault.FULL: {0, 7}, Fault.BROKEN: {0, 7}}
@@ -200,6 +200,7 @@ def jobs(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sc
     return cache(lambda scene: Job(bench, scene, tmp_path_factory.mktemp("job")))
 
 
+@pytest.mark.timeout(10_800)  # no single run hangs for more than a minute
 @pytest.mark.trials(fast=1, torture=0)
 @pytest.mark.parametrize(
     ("fault", "name"),
