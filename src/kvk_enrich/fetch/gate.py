@@ -28,7 +28,7 @@ from kvk_enrich.pace import SECOND_NS, TOLERANCE_NS, Pace
 from kvk_enrich.reasons import REASONS
 
 LEASE: Final = 16
-"""Permits taken at once by a run that sends 100 calls a second; others take as many as they send in as long."""
+"""Permits held at most, so what a kill can waste; a run that sends slower holds as many as it sends in as long."""
 
 ROOM: Final = 24
 """
@@ -195,9 +195,11 @@ class Gate:
 
     async def _book_ahead(self) -> None:
         """Lease before the last permit is used, so that nobody at the gate waits for the journal."""
-        if len(self._leased) <= self._wanted() // 2 and not self._booking.locked():
+        wanted = self._wanted()
+        missing = wanted - 1 - len(self._leased)  # one more may be with the call whose turn it is
+        if missing >= max(1, wanted // 2) and not self._booking.locked():
             async with self._booking:
-                await self._lease(self._leased, self._wanted(), 1)
+                await self._lease(self._leased, missing, 1)
 
     def _wanted(self) -> int:
         """Return how many permits to take: for the next sixth of a second, if it goes on like the last one."""
