@@ -15,6 +15,7 @@ from kvk_enrich.errors import AccessRefused, ConfigError, EnrichError, NotSent, 
 from kvk_enrich.model import Call, Found, Kind, Secret
 from kvk_enrich.registers import _http
 from kvk_enrich.registers.kvk import Kvk
+from kvk_enrich.registers.kvkbase import Kvkbase
 
 CANARY = "l7xx-canary-5f2e"
 NUMBER = "69599084"
@@ -144,14 +145,6 @@ def test_a_short_key_is_a_word_like_any_other():
     assert _http.KeyHeader("apikey", Secret("naam")).blotted(b'{"naam":"x"}') == b'{"naam":"x"}'
 
 
-def test_no_session_keys_are_written(tmp_path, monkeypatch):
-    """With them, who has recorded the connection could read the key."""
-    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "sessions"))
-    with misbehaving(tmp_path, tls="right") as server:
-        assert called(*asked(server.url, ca_bundle=AUTHORITY)) == "found"
-    assert not (tmp_path / "sessions").exists()
-
-
 def test_the_key_is_in_no_header_of_the_client():
     """It is put on the request at the last moment, and does not show when the register is printed."""
     lanes = _http.Lanes(auth=_http.KeyHeader("apikey", Secret(CANARY)), timeout_seconds=1, ca_bundle=None, app=None)
@@ -169,6 +162,27 @@ def test_a_redirect_is_never_followed(tmp_path, status):
         with misbehaving(tmp_path, [step]) as server:
             assert called(*asked(server.url)) == "AccessRefused access_refused"
         assert len(elsewhere) == 0
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        (Step(401, body=""), "key unknown"),
+        (Step(403, body="<html>Blocked</html>"), "a proxy or firewall refuses us"),
+        (Step(302, {"Location": "/login"}, body="<html>Log in</html>"), "another address, which gets no key"),
+    ],
+)
+@pytest.mark.parametrize(("register", "product"), [(Kvk, "basisprofiel"), (Kvkbase, "lookup")])
+def test_a_refusal_says_who_refuses(tmp_path, register, product, step, why):
+    """The key is one thing to look at; what stands between us and the register is another."""
+
+    async def main(url):
+        async with register(url, Secret(CANARY), timeout_seconds=2) as asked_one:
+            with pytest.raises(AccessRefused, match=why):
+                await asked_one.fetch(Call(product, Kind.KVK, (NUMBER,)), sent)
+
+    with misbehaving(tmp_path, [step]) as server:
+        anyio.run(main, server.url)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
