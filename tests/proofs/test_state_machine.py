@@ -28,15 +28,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from tests.figures import Record
-from tests.proofs.world import PROFILE, SEARCH, Key, Sent, World, body, name
+from tests.proofs.world import PLENTY, PROFILE, SEARCH, Key, Sent, World, body, name
 
 from kvk_enrich import flow, keeping
-from kvk_enrich.config import Job, load
+from kvk_enrich.config import Job
 from kvk_enrich.errors import ExitCode, Transient, Unusable
 from kvk_enrich.fetch.gate import LEASE
 from kvk_enrich.flow import Finished
 
-PLENTY: Final = 300_000
 WORKERS: Final = 8
 
 COMPANIES: Final = [f"{place:08}" for place in range(90_000_001, 90_000_010)] + ["01000001"]
@@ -224,25 +223,9 @@ class Histories(RuleBasedStateMachine):
     # -- the parts of it ------------------------------------------------------------------------
 
     def _job(self, place: int, ceiling: int | None, cells: list[Cell] | None = None) -> Job:
-        folder = self.world.folder
-        frame = pl.DataFrame({"nr": [cell.text for cell in (self.cells if cells is None else cells)]})
-        frame = frame.with_row_index("klant")
-        listed = folder / f"list{place}.{self.form}"
-        frame.write_csv(listed) if self.form == "csv" else frame.write_parquet(listed)
-        return load(
-            {
-                "input": listed,
-                "output": str(self.world.output(place)),
-                "home": str(self.world.home.root),
-                "source": "practice",
-                "column": ["nr"],
-                "max_calls": None if ceiling is None else str(ceiling),
-            },
-            environ={
-                "KVK_ENRICH_SOURCE_PRACTICE_CALLS_PER_MONTH": str(self.allowance),
-                "KVK_ENRICH_SOURCE_PRACTICE_WORKERS": str(WORKERS),
-            },
-        )
+        texts = [cell.text for cell in (self.cells if cells is None else cells)]
+        more: dict[str, Any] = {"form": self.form, "allowance": self.allowance, "workers": WORKERS}
+        return self.world.job(texts, place=place, ceiling=ceiling, **more)
 
     def _play(self, jobs: list[Job], kill_at: int | None = None) -> list[Finished] | None:
         """Run *jobs*, learn from it what the model has to know, and judge all that was asked, counted and written."""

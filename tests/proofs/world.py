@@ -21,13 +21,14 @@ from typing import Any, Final, Self
 
 import anyio
 import anyio.to_thread
+import polars as pl
 import pytest
 from tests.simulators import virtual_time
 from tests.simulators.virtual_time import VirtualClock
 
 from kvk_enrich import flow, sources
 from kvk_enrich.clock import AMSTERDAM
-from kvk_enrich.config import Job, Source
+from kvk_enrich.config import Job, Source, load
 from kvk_enrich.errors import RegisterError, StorageError
 from kvk_enrich.flow import Finished
 from kvk_enrich.model import Answer, Call, Found, NotFound, Reply
@@ -36,6 +37,7 @@ from kvk_enrich.state.home import Home, held, open_home
 
 PROFILE: Final = "basisprofiel"
 SEARCH: Final = "zoeken"
+PLENTY: Final = 300_000
 
 Key = tuple[str, str]
 """Product and number."""
@@ -67,13 +69,15 @@ class Sent:
     A request as the register saw it.
 
     Args:
-        at: When.
+        at: When, by the wall clock.
+        at_ns: When, by the boot clock.
         run: Which of the runs at the time sent it.
         key: What was asked.
         version: What was answered: None if the register has nothing; 0: no answer.
     """
 
     at: datetime
+    at_ns: int
     run: int
     key: Key
     version: int | None = 0
@@ -95,6 +99,7 @@ class World:
         owners: RSIN to KVK number.
         failing: Numbers that the register fails to answer about, and how.
         log: All that was ever asked.
+        events: What happens when so many requests have arrived.
     """
 
     folder: Path
@@ -102,6 +107,7 @@ class World:
     owners: dict[str, str]
     failing: dict[str, type[RegisterError]] = field(default_factory=dict)
     log: list[Sent] = field(default_factory=list)
+    events: dict[int, Callable[[], None]] = field(default_factory=dict)
     clock: MovingClock = field(default_factory=MovingClock)
     _kill_at: int | None = None
     _is_dead: bool = False
@@ -115,11 +121,32 @@ class World:
         """The home, made if absent."""
         return open_home(self.folder / "disk" / "home")
 
-    def output(self, run: int) -> Path:
-        """Return where a run writes."""
-        return self.folder / "disk" / f"out{run}.parquet"
-
     # -- the runs -------------------------------------------------------------------------------
+
+    def job(
+        self,
+        texts: Sequence[str],
+        *,
+        place: int = 0,
+        form: str = "csv",
+        ceiling: int | None = None,
+        allowance: int = PLENTY,
+        workers: int = 30,
+    ) -> Job:
+        """Write a list with *texts* in its column ``nr`` and return the job to run it."""
+        frame = pl.DataFrame({"nr": texts}).with_row_index("klant")
+        listed = self.folder / f"list{place}.{form}"
+        frame.write_csv(listed) if form == "csv" else frame.write_parquet(listed)
+        given = {
+            "input": listed,
+            "output": str(self.folder / "disk" / f"out{place}.parquet"),
+            "home": str(self.home.root),
+            "source": "practice",
+            "column": ["nr"],
+            "max_calls": None if ceiling is None else str(ceiling),
+        }
+        variables = {"CALLS_PER_MONTH": str(allowance), "WORKERS": str(workers)}
+        return load(given, environ={f"KVK_ENRICH_SOURCE_PRACTICE_{name}": value for name, value in variables.items()})
 
     def play(self, *jobs: Job, kill_at: int | None = None) -> list[Finished] | None:
         """
@@ -186,8 +213,9 @@ class World:
         """Receive a request, and answer it a moment later."""
         (number,) = call.numbers
         self._live()
-        sent = Sent(self.clock.now(), run, (call.product, number))
+        sent = Sent(self.clock.now(), self.clock.boot_ns(), run, (call.product, number))
         self.log.append(sent)
+        self.events.get(len(self.log), lambda: None)()
         if self._kill_at is not None and len(self.log) >= self._kill_at:
             self._die()
         await anyio.sleep(0.05)
