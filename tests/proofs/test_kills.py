@@ -33,6 +33,9 @@ IN_FLIGHT: Final = 100
 SERVED: Final = ("--latency", "0.4", "--per-second", "1000")
 """Answers take their time, so that many calls are under way; the pace is judged elsewhere."""
 
+ASKING_SECONDS: Final = 1.5
+"""How long the asking takes at least, but for lists that are short."""
+
 TIMES: Final = {"enrich_fetched_at", "enrich_cached"}
 
 Row = Mapping[str, object]
@@ -110,12 +113,22 @@ class Job:
         done = command(*self.arguments, env=self.env)
         return None if done.returncode == 0 else f"exit {done.returncode}: {done.stderr}"
 
-    def interrupted(self, seconds: float, sent: signal.Signals) -> tuple[int, float]:
-        """Start a run and send it a signal after so many *seconds*; return its exit code and how long it took."""
-        began = time.monotonic()
+    def interrupted(self, seconds: float, sent: signal.Signals, *, asking: bool = False) -> tuple[int, float]:
+        """
+        Start a run and send it a signal; return its exit code and how long it took.
+
+        Args:
+            seconds: After which time.
+            sent: The signal.
+            asking: The time is counted from the first call on.
+        """
+        arrived = self.server.counts().total() if asking else -1
+        began = since = time.monotonic()
         run = started(*self.arguments, env=self.env)
-        while run.poll() is None and time.monotonic() - began < seconds:
-            time.sleep(0.005)
+        while run.poll() is None and time.monotonic() - since < seconds:
+            if asking and self.server.counts().total() == arrived:
+                since = time.monotonic()
+            time.sleep(0.01)
         run.send_signal(sent)
         code, seconds = run.wait(60), time.monotonic() - began
         self._let_settle()
@@ -178,14 +191,17 @@ class Seen:
 
 def killed_often(it: Job, calm: Calm, most: int, chance: random.Random, seen: Seen) -> None:
     """
-    Kill runs of one job at instants spread over all of a run, finish it, and enter what there was to see.
+    Kill runs of one job at random instants, finish it, and enter what there was to see.
 
-    Up to *most* kills; two more at most once a run has come to its end, as later ones have nothing to ask.
+    Every other one lies within the asking, the rest anywhere in a run. Up to *most* kills; two at most after a run
+    has come to its end, as later ones have nothing to ask.
     """
     longest, done, lost = calm.seconds, 0, 0
     while done < most:
         before, known = it.server.counts(), answered(it.home)
-        code, seconds = it.interrupted(chance.uniform(0.1, longest), signal.SIGKILL)
+        asking = done % 2 == 0 and longest == calm.seconds
+        instant = chance.uniform(0, ASKING_SECONDS) if asking else chance.uniform(0.1, longest)
+        code, seconds = it.interrupted(instant, signal.SIGKILL, asking=asking)
         sent = it.server.counts() - before
         seen.asked_again += sum(sent[number] for number in known)
         seen.above.append(units(it.home) - it.server.counts().total())
@@ -212,7 +228,7 @@ def killed_often(it: Job, calm: Calm, most: int, chance: random.Random, seen: Se
     seen.kills += done
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.trials(fast=4, torture=300)
 def test_random_kills(tmp_path: Path, trials: int, record: Record):
     """Whatever the instant, the next run goes on, pays for nothing that was in the journal, and the rows are right."""
@@ -243,7 +259,7 @@ def test_random_kills(tmp_path: Path, trials: int, record: Record):
     )
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.trials(fast=3, torture=30)
 def test_a_drained_stop_repeats_nothing(tmp_path: Path, trials: int):
     """A signal at any instant: what is under way is received, so that no number is ever asked twice."""
