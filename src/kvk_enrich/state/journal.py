@@ -625,7 +625,7 @@ class Journal:
         for line in raised:
             yield (
                 f"The ledger of {line.register} ({line.account}) had forgotten what was spent in {line.period}: it is"
-                f" {line.units:,} again, as {self._home.tally.name} says. Calls under way at a kill may come on top."
+                f" {line.units:,} again, as {self._home.tally.name} says."
             )
 
     # -- answers --------------------------------------------------------------------------------

@@ -86,7 +86,10 @@ def refuse_other(connection: sqlite3.Connection) -> None:
     """Raise StorageError where the file is a database of another program."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,):
-        raise StorageError("the journal is a database of another program; name another home with --home")
+        raise StorageError(
+            "the file journal.sqlite in this home is a database of another program; move it away, or name another home"
+            " with --home"
+        )
 
 
 def _create(connection: sqlite3.Connection) -> None:
