@@ -113,6 +113,16 @@ def _job_flags(
     max_calls: Annotated[str | None, typer.Option(help="Make at most so many calls in this run.")] = None,
     max_age: Annotated[str | None, typer.Option(help="Reuse answers younger than this. [30d]")] = None,
     max_runtime: Annotated[str | None, typer.Option(help="Stop asking after this time, such as 90m or 2h.")] = None,
+    deadline: Annotated[
+        str | None, typer.Option(metavar="HH:MM", help="Stop asking at this time of day (Amsterdam).")
+    ] = None,
+    serve_stale: Annotated[
+        bool | None,
+        typer.Option("--serve-stale", help="Where money or time end, give the older answer, marked as such. [no]"),
+    ] = None,
+    priority_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Numbers in it, higher first, when not all can be asked.")
+    ] = None,
     refresh: Annotated[bool | None, typer.Option("--refresh", help="Ask also for what is known.")] = None,
     offline: Annotated[bool | None, typer.Option("--offline", help="Make no call.")] = None,
     only_missing: Annotated[

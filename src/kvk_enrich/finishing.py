@@ -155,6 +155,10 @@ class Result:
         reasons = pl.scan_parquet(self.listed.staged, glob=False).select("enrich_reason")
         return int(reasons.filter(pl.col("enrich_reason") == "not_selected").select(pl.len()).collect().item())
 
+    def _stale(self) -> int:
+        """Return how many numbers were served with an older answer."""
+        return self.answers.select(pl.col("enrich_flags").list.contains("stale").sum()).item() or 0
+
     def _deferred_because(self) -> str | None:
         """Return the reason for most numbers that were left out; None when none was."""
         deferred = self.answers.filter(pl.col("enrich_outcome") == Status.DEFERRED.value)
@@ -183,7 +187,7 @@ class Result:
             config_sha256=config_sha256(self.job),
             version=__version__,
             rows=rows,
-            numbers=self.numbers,
+            numbers=msgspec.structs.replace(self.numbers, stale=self._stale()),
             calls=record.Calls(
                 sent=asked.sent, paid=asked.paid, free=asked.free, retries=asked.retries, in_doubt=self.doubtful
             ),

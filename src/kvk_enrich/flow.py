@@ -8,7 +8,7 @@ row back. Resuming is no case of its own: what was answered before is simply not
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import polars as pl
 
 from kvk_enrich import columns, compare, evidence, keeping, listing, record, write
 from kvk_enrich.asking import Asked, ask_all
-from kvk_enrich.clock import Clock
+from kvk_enrich.clock import AMSTERDAM, Clock
 from kvk_enrich.config import Job, config_sha256
 from kvk_enrich.errors import ConfigError, ExitCode, StorageError
 from kvk_enrich.finishing import Finished, Result, budget_of, input_of, targets
@@ -87,7 +87,10 @@ def forecast(job: Job, *, progress: Progress | None = None, clock: Clock | None 
     with opened(job, progress, clock) as books, books.home.workspace() as folder:
         listed = listing.read(job, added(job), folder, books.progress)
         known = _known(job, books, listed)
-        return _forecast(job, books, listed, known, known.plan())
+        plan = known.plan()
+        while job.serve_stale and known.leave_out(plan.deferred):
+            plan = known.plan()
+        return _forecast(job, books, listed, known, plan)
 
 
 def added(job: Job) -> tuple[columns.Column, ...]:
@@ -114,7 +117,7 @@ def _told(job: Job) -> tuple[columns.Column, ...]:
 
 def _known(job: Job, books: Books, listed: Listed) -> Knowledge:
     fresh = Freshness(*(_fresh_since(job, books, listed, age) for age in (job.max_age_found, job.max_age_not_found)))
-    known = Knowledge(job, books, listed.numbers, fresh, listed.pairs)
+    known = Knowledge(job, books, listed.numbers, fresh, listed.pairs, priorities=listed.priorities)
     if job.geo_data and not known.is_new:
         books.progress.note("Companies known before keep the coordinates they came with, if any; --refresh asks anew.")
     return known
@@ -236,6 +239,16 @@ def _before(job: Job, books: Books, listed: Listed, told: Sequence[str]) -> pl.D
     return then.rows_of(listed.pairs, told, "")
 
 
+def _time_left(job: Job, now: datetime) -> timedelta | None:
+    """Return how long may be asked: as long as allowed, and until the deadline comes next (Amsterdam)."""
+    left = [] if job.max_runtime is None else [job.max_runtime]
+    if job.deadline is not None:
+        local = now.astimezone(AMSTERDAM)
+        today = local.replace(hour=job.deadline.hour, minute=job.deadline.minute, second=0, microsecond=0)
+        left.append((today if today > local else today + timedelta(days=1)).astimezone(UTC) - now)
+    return min(left, default=None)
+
+
 def _asked(job: Job, books: Books, known: Knowledge, run_id: str) -> Asked:
     return anyio.run(
         partial(
@@ -243,6 +256,6 @@ def _asked(job: Job, books: Books, known: Knowledge, run_id: str) -> Asked:
             known.rounds(run_id),
             since=known.since,
             progress=books.progress,
-            max_runtime=job.max_runtime,
+            max_runtime=_time_left(job, books.clock.now()),
         )
     )

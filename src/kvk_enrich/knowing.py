@@ -14,7 +14,7 @@ from typing import Final
 
 import polars as pl
 
-from kvk_enrich import routes
+from kvk_enrich import ranking, routes
 from kvk_enrich.aliases import aliases
 from kvk_enrich.asking import Asked, Desk, Lane
 from kvk_enrich.clock import Clock, SystemClock
@@ -119,6 +119,7 @@ class Knowledge:
         fresh: Freshness,
         pairs: pl.DataFrame | None = None,
         *,
+        priorities: pl.DataFrame | None = None,
         at: datetime | None = None,
     ) -> None:
         """
@@ -130,11 +131,13 @@ class Knowledge:
             numbers: ``kind, number, wanted``, distinct, in the order of the list.
             fresh: Which answers count.
             pairs: The pairs of numbers in the rows of the list, where two columns hold them.
+            priorities: ``kind, number, priority``: which of them to ask first, when not all can be.
             at: Look at what was known at this moment, not now; whatever its age.
         """
         self._job = job
         self._books = books
         self._fresh = fresh
+        self._priorities = priorities
         self._at = at
         self.services = Services(job, books.clock)
         self.wish = self.services.wish
@@ -215,13 +218,44 @@ class Knowledge:
 
     def plan(self, asked: Asked | None = None) -> Plan:
         """Decide about the open questions, after *asked* came of this run so far."""
+        questions = self._open()
         return make_plan(
-            self._open(),
+            self._ranked(questions) if self._job.serve_stale or self._priorities is not None else questions,
             routes.later(self._resolved, self._known, self.wish),
             self.services.tariffs,
             {payer: self._allowance(payer, asked or Asked()) for payer in (COMPANY, VAT)},
             offline=self._job.offline,
         )
+
+    def _ranked(self, questions: pl.DataFrame) -> pl.DataFrame:
+        """Return *questions* with those first that are worth most."""
+        older = [
+            frame.select(pl.lit(product).alias("product"), "number", "fetched_at")
+            for product, frame in self._older(questions).items()
+        ]
+        main = self.wish.main
+        with self._books.cache() as cache:
+            history = cache.history(register=self._register_of(main), product=main)
+        sought = [
+            self._resolved.join(self._priorities, on=["kind", "number"]).select(
+                pl.lit(step.product).alias("product"), pl.col(step.by).alias("number"), "priority"
+            )
+            for step in self.wish.steps
+            if self._priorities is not None
+        ]
+        nothing = pl.DataFrame(schema={"product": pl.String, "number": pl.String, "priority": pl.Float64})
+        priorities = pl.concat([nothing, *sought]).drop_nulls().group_by("product", "number").agg(pl.max("priority"))
+        known = pl.DataFrame(schema=nothing.schema | {"fetched_at": pl.Datetime("us", "UTC")}).drop("priority")
+        return ranking.ordered(questions, pl.concat([known, *older]), history, priorities, self._books.clock.now())
+
+    def _older(self, questions: pl.DataFrame) -> dict[str, pl.DataFrame]:
+        """Return what the cache knows of *questions*, however old, by product."""
+        ever, found = Freshness(_EVER, _EVER), {}
+        with self._books.cache() as cache:
+            for (product,), asked in questions.group_by("product", maintain_order=True):
+                known = self._found(cache, str(product), self._named(asked), ever)
+                found[str(product)] = self._in_clear(self._proven(str(product), known))
+        return found
 
     def _open(self) -> pl.DataFrame:
         """Return the questions that have neither an answer nor a gap, in the order of the list."""
@@ -261,7 +295,8 @@ class Knowledge:
         def next_lanes(asked: Asked) -> Sequence[Lane]:
             self.take_in(asked)
             plan = self.plan(asked)
-            self._leave_out(plan.deferred)
+            while self.leave_out(plan.deferred):
+                plan = self.plan(asked)
             lanes = self._lanes(plan, run) or self._suspicion(run)
             going = [question for lane in lanes for question in lane.questions]
             self._asked = pl.concat([self._asked, pl.DataFrame(going, schema=QUESTION, orient="row")])
@@ -326,9 +361,24 @@ class Knowledge:
             self._look_up(pl.DataFrame(new, schema=QUESTION, orient="row"), Freshness(_EVER, _EVER))
         self._look_around()
 
-    def _leave_out(self, deferred: pl.DataFrame) -> None:
+    def leave_out(self, deferred: pl.DataFrame) -> bool:
+        """
+        Take questions out of the run: with an older answer where those may be served, else as gaps.
+
+        Returns:
+            Whether an older answer was served; then the ways may lead on.
+        """
+        older = self._older(deferred) if self._job.serve_stale and deferred.height else {}
+        for product, known in older.items():
+            self._learn(product, known)
+            served = pl.col("number").is_in(known["number"].implode()) & (pl.col("product") == product)
+            deferred = deferred.filter(~served)
         lines = deferred.with_columns(pl.lit(Status.DEFERRED.value).alias("status"))
         self._gaps = pl.concat([self._gaps, lines], how="diagonal")
+        has_served = any(known.height for known in older.values())
+        if has_served:
+            self._look_around()
+        return has_served
 
     # -- the end --------------------------------------------------------------------------------
 
@@ -348,8 +398,9 @@ class Knowledge:
                 " a spreadsheet took the zeros. Take the column from the source again, or give --kind branch."
             )
         self._asked = self._asked.clear()
-        reason = asked.cause.reason if asked.cause else "stopped"
-        self._leave_out(self._open().with_columns(pl.lit(reason).alias("reason")))
+        reason = pl.lit(asked.cause.reason if asked.cause else "stopped").alias("reason")
+        while self.leave_out(self._open().with_columns(reason)):
+            pass
 
     def answers(self, names: Sequence[str], run: str, *, pending: str = "stopped") -> pl.DataFrame:
         """
@@ -362,6 +413,8 @@ class Knowledge:
         told = routes.answers(self._resolved, self._known, gaps, self.wish, names, run)
         prices = {name: tariff.micro_eur for name, tariff in self.services.tariffs.items() if tariff.micro_eur}
         told = told.with_columns(routes.worth(self._resolved, self._known, self.wish, prices))
+        if self._job.serve_stale:
+            told = told.with_columns(self._marked())
         left_out = self.numbers.join(self._chosen, on=["kind", "number"], how="anti", maintain_order="left").select(
             "kind",
             "number",
@@ -369,6 +422,17 @@ class Knowledge:
             enrich_reason=pl.lit("not_sampled"),
         )
         return pl.concat([told, left_out], how="diagonal")
+
+    def _marked(self) -> pl.Expr:
+        """Return the flags, with one more where an older answer was served than would count as fresh."""
+        since = pl.when(pl.col("enrich_outcome") == Status.FOUND.value).then(pl.lit(self._fresh.found_since))
+        is_stale = (
+            pl.col("enrich_cached")
+            & (pl.col("enrich_fetched_at") < since.otherwise(pl.lit(self._fresh.not_found_since)))
+            & pl.col("enrich_outcome").is_in([Status.FOUND.value, Status.NOT_FOUND.value])
+        )
+        flags = pl.concat_list(pl.col("enrich_flags").fill_null([]), pl.lit("stale"))
+        return pl.when(is_stale.fill_null(value=False)).then(flags).otherwise("enrich_flags").alias("enrich_flags")
 
     def paid_for(self, asked: Asked) -> int:
         """Return what the answers received in this run cost (micro-euro), without attempts in vain."""

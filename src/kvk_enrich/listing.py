@@ -29,6 +29,7 @@ class Listed:
             about the company of this number, or has a better one for that; in lists with pairs also ``profile``,
             the same of a branch's profile.
         layout: Of a text list that is compared, how its text is laid out.
+        priorities: ``kind, number, priority`` (Float64): the highest of a number's rows; None: all are alike.
         comparisons: Which of its columns is compared with what, named as the list names them.
         pairs: The distinct ``enrich_*`` columns of rows, where two columns hold numbers.
     """
@@ -41,6 +42,7 @@ class Listed:
     pairs: pl.DataFrame | None
     layout: readers.Layout | None = None
     comparisons: tuple[Comparison, ...] = ()
+    priorities: pl.DataFrame | None = None
 
 
 def read(job: Job, added: tuple[Column, ...], folder: Path, progress: Progress) -> Listed:
@@ -72,6 +74,7 @@ def read(job: Job, added: tuple[Column, ...], folder: Path, progress: Progress) 
     comparisons = tuple(replace(each, column=identify.named_column(rows.columns, each.column)) for each in job.compare)
     columns = named or [identify.find_column(rows.frame, rows.columns, job.kind, country_column=country)]
     identified = identify.identify(rows.frame, columns, job.kind, country_column=country, strict=job.strict)
+    priority = identify.named_column(rows.columns, job.priority_column) if job.priority_column else None
     if job.only_missing is not None:
         identified = _unselect(identified, identify.named_column(rows.columns, job.only_missing))
     staged = folder / "staged.parquet"
@@ -92,7 +95,16 @@ def read(job: Job, added: tuple[Column, ...], folder: Path, progress: Progress) 
         pairs=pairs,
         layout=_layout(job, snapshot, folder) if job.compare else None,
         comparisons=comparisons,
+        priorities=_priorities(lines, priority) if priority else None,
     )
+
+
+def _priorities(lines: pl.LazyFrame, column: str) -> pl.DataFrame:
+    """Return the highest value of *column* of each number; text that is no number counts as blank."""
+    value = own.column(column).cast(pl.String).str.replace_all("[^0-9,.-]", "").str.replace(",", ".")
+    values = lines.select("enrich_kind", "enrich_number", priority=value.cast(pl.Float64, strict=False))
+    known = values.drop_nulls().group_by(kind="enrich_kind", number="enrich_number").agg(pl.max("priority"))
+    return known.sort("kind", "number").collect(engine="streaming")
 
 
 def _layout(job: Job, snapshot: readers.Snapshot, folder: Path) -> readers.Layout | None:

@@ -357,6 +357,7 @@ FLAGS = {
     "rsin_not_registered": "The VAT number is valid, but KVK knows no company by it: perhaps a fiscal unity.",
     "vat_unconfirmed": "The VAT number made from the RSIN was not confirmed by VIES.",
     "numbers_disagree": "The two numbers of this row belong to different companies.",
+    "stale": "An older answer: there was no money or time to ask anew; enrich_fetched_at tells its age.",
     "other_not_found": "The other number of this row is not found, or not valid.",
 }
 """What is to know of a number or its answer, by code: not a reason to leave it out."""

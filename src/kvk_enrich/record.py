@@ -55,11 +55,12 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Numbers(msgspec.Struct, frozen=True, kw_only=True):
-    """Distinct numbers in the list: all, those answered by the cache, those asked in this run."""
+    """Distinct numbers: in the list, answered by the cache, asked in this run, served with an older answer."""
 
     distinct: int
     cached: int
     asked: int
+    stale: int = 0
 
     def __post_init__(self) -> None:
         """Refuse more known and asked numbers than there are."""

@@ -50,6 +50,10 @@ def finished(end: "Finished") -> list[str]:
         f"  calls   {calls.sent:,} sent for EUR {_euro(record.cost_eur)}",
         f"  saved   EUR {_euro(record.saved_eur)} by what was known and by asking each number once",
     ]
+    if record.numbers.stale:
+        lines.append(
+            f"  stale   {_count(record.numbers.stale, 'number')} with an older answer (enrich_flags, enrich_fetched_at)"
+        )
     if calls.in_doubt:
         lines.append(f"  doubt   {_count(calls.in_doubt, 'call')} of a killed run may have been paid without an answer")
     if end.cause:

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -179,11 +179,19 @@ def _each_field_once(value: tuple[Comparison, ...]) -> tuple[Comparison, ...]:
     return value
 
 
+def _time_of_day(value: object) -> object:
+    match = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", value.strip()) if isinstance(value, str) else None
+    if match is None and not isinstance(value, time):
+        raise ValueError(f"must be a time of day, such as 06:00, got {quoted(value)}")
+    return time(int(match[1]), int(match[2])) if match else value
+
+
 Whole = Annotated[int, BeforeValidator(_no_bool)]
 Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
 Euro = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, le=1_000_000, decimal_places=6, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Duration = Annotated[timedelta, BeforeValidator(duration)]
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 AccountName = Annotated[str, AfterValidator(_account)]

@@ -87,8 +87,11 @@ def load(
         patch=_patched(sections),
         diff=sections.run.diff,
         evidence=sections.output.evidence,
+        serve_stale=sections.run.serve_stale,
+        priority_column=sections.run.priority_column,
         sample=sections.run.sample,
         max_runtime=sections.run.max_runtime,
+        deadline=sections.run.deadline,
         yes=sections.run.yes,
     )
 
@@ -127,8 +130,11 @@ def deciding_json(job: Job) -> bytes:
         "compare": [[each.field.name, each.column] for each in job.compare],
         "patch": job.patch,
         "diff": job.diff,
+        "serve_stale": job.serve_stale,
+        "priority_column": job.priority_column,
         "sample": job.sample,
         "max_runtime": job.max_runtime,
+        "deadline": job.deadline,
     }
     return json.dumps(deciding, sort_keys=True, default=str).encode()
 

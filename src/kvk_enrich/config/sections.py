@@ -25,6 +25,7 @@ from kvk_enrich.config.checks import (
     Products,
     SourceName,
     Text,
+    TimeOfDay,
     VatNumber,
     ViesDialect,
     Whole,
@@ -72,8 +73,11 @@ class Run(_Section):
     only_missing: Text | None = None
     compare: Comparisons = ()
     diff: bool = False
+    serve_stale: bool = False
+    priority_column: Text | None = None
     sample: Annotated[Whole, Field(ge=1, le=1_000_000_000)] | None = None
     max_runtime: Annotated[Duration, Field(gt=timedelta())] | None = None
+    deadline: TimeOfDay | None = None
     ca_bundle: FilePath | None = None
     yes: bool = False
 
@@ -296,6 +300,9 @@ FLAGS: Final[Mapping[str, str]] = {
     "evidence": "output.evidence",
     "sample": "run.sample",
     "max_runtime": "run.max_runtime",
+    "deadline": "run.deadline",
+    "serve_stale": "run.serve_stale",
+    "priority_column": "run.priority_column",
     "ca_bundle": "run.ca_bundle",
     "yes": "run.yes",
     "home": "home",

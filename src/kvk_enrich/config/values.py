@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -99,8 +99,11 @@ class Job:
     patch: tuple[str, ...] = ()  # fields that the patch may change
     diff: bool = False
     evidence: Path | None = None
+    serve_stale: bool = False
+    priority_column: str | None = None
     sample: int | None = None
     max_runtime: timedelta | None = None
+    deadline: time | None = None
     yes: bool = False
 
 

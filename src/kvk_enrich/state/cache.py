@@ -131,6 +131,36 @@ class Cache:
         zoned = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.Datetime)]
         return rows.with_columns(pl.col(zoned).dt.replace_time_zone("UTC"))
 
+    def history(self, *, register: str, product: str) -> pl.DataFrame:
+        """
+        Return how often what is known of each number changed from one answer to the next.
+
+        An answer counts as changed when its text is not that of the one before.
+
+        Returns:
+            ``number``, ``group`` (legal form and whether active, as known now), ``years`` from its first answer to its
+            last, ``changes``; only numbers with two answers or more, once per kind.
+        """
+        columns = schema(PRODUCTS[product])
+        traits = [f'k."{name}"' for name in ("kvk_legal_form", "kvk_active") if name in columns] or ["''"]
+        found = self._connection.sql(
+            f"""
+            WITH looks AS (
+                SELECT kind, number, fetched_at, raw <> lag(raw) OVER (
+                    PARTITION BY kind, number ORDER BY fetched_at, seq
+                ) AS changed FROM answers WHERE register = ? AND product = ? AND status = 'found'
+            )
+            SELECT number, concat_ws(' ', {", ".join(traits)}) AS "group",
+                epoch(max(l.fetched_at) - min(l.fetched_at)) / 31557600.0 AS years,
+                count(*) FILTER (changed)::UINTEGER AS changes
+            FROM looks l JOIN {_table(product)} k USING (kind, number) WHERE k.register = ?
+            GROUP BY ALL HAVING count(*) > 1
+            """,
+            params=[register, product, register],
+        )
+        known: pl.DataFrame = found.pl()
+        return known
+
     def raw(self, known: pl.DataFrame, *, register: str, product: str) -> pl.DataFrame:
         """
         Return answers as received.
