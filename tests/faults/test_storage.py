@@ -18,6 +18,8 @@ from tests.simulators.storage import Ended, Fault, Rigged, rigged
 from tests.state.parts import as_nobody
 
 from kvk_enrich import cli
+from kvk_enrich.errors import StorageError
+from kvk_enrich.state.journal import Journal
 
 NUMBERS: Final = existing(3)
 PRACTICE: Final = "KVK_ENRICH_SOURCE_PRACTICE_BASE_URL"
@@ -154,6 +156,23 @@ def test_a_sync_fails(
     assert "mend the disk" in capsys.readouterr().err
     assert in_this_process(monkeypatch, *arguments) == 0
     assert record_of(tmp_path / "o.csv")["budget"]["used"] >= len(NUMBERS)
+
+
+def test_a_run_that_is_out_does_not_end_badly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its outputs are right, though the journal has no room for its end: a note says so."""
+
+    def no_room(*_: object) -> None:
+        raise StorageError("no room")
+
+    listed = write_list(tmp_path / "list.csv", NUMBERS)
+    monkeypatch.setenv("KVK_ENRICH_SOURCE_PRACTICE_LATENCY_SECONDS", "0")
+    monkeypatch.setattr(Journal, "finish", no_room)
+    arguments = ("run", listed, "--source", "practice", "--home", tmp_path / "home", "-o", tmp_path / "o.csv")
+    assert in_this_process(monkeypatch, *arguments) == 0
+    assert "could not be entered" in capsys.readouterr().err
+    assert record_of(tmp_path / "o.csv")["rows"]["found"] == len(NUMBERS)
 
 
 # -- places that cannot be written ----------------------------------------------------------------

@@ -1,8 +1,10 @@
 """The home folder: private, locked by the kernel, swept of what killed runs left."""
 
+import errno
 import os
 from pathlib import Path
 
+import polars as pl
 import pytest
 from tests.state.parts import as_nobody, child, modes, said
 
@@ -50,6 +52,38 @@ def test_a_home_that_cannot_be_made_is_refused(tmp_path: Path):
     locked.mkdir(mode=0o500)
     with as_nobody(), pytest.raises(StorageError):
         open_home(locked / "home")
+
+
+def test_what_a_disk_does_to_the_work_is_told_in_a_sentence(tmp_path: Path):
+    """Also when polars says it, with or without a number."""
+    for error in (
+        OSError(errno.ENOSPC, "x", str(tmp_path / "list.parquet")),
+        pl.exceptions.ComputeError("No space left on device (os error 28): list.parquet"),
+    ):
+        with pytest.raises(StorageError, match=r"(list\.parquet|tmp) cannot be used: the disk is full\. Make room"):
+            work(tmp_path, error)
+    with pytest.raises(StorageError, match="the disk fails"):
+        work(tmp_path, pl.exceptions.ComputeError("parquet: Invalid thrift: transport error"))
+    with pytest.raises(pl.exceptions.ComputeError, match="a bug"):
+        work(tmp_path, pl.exceptions.ComputeError("a bug"))
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def work(root: Path, error: Exception) -> None:
+    """Do some work that fails."""
+    with open_home(root).workspace():
+        raise error
+
+
+def test_a_folder_without_a_lock_is_swept_if_it_is_empty(tmp_path: Path):
+    """Its run died, or found the disk full, before it could make one."""
+    home = open_home(tmp_path)
+    (tmp_path / "tmp" / "run-died").mkdir()
+    (tmp_path / "tmp" / "other").mkdir()
+    (tmp_path / "tmp" / "other" / "file").touch()
+    with home.workspace():
+        pass
+    assert [path.name for path in (tmp_path / "tmp").iterdir()] == ["other"]
 
 
 def test_a_workspace_is_private_and_gone_afterwards(tmp_path: Path):
