@@ -17,7 +17,15 @@ NAMES_IN_SQL = {
     # tables and columns of ours, a number of ours
     *("_table(product)", "name", "names", "product", "table", "VERSION"),
     # clauses that are made of them in the same module
-    *("ledger.COUNTED", "options", "rows", "same", "typed", "' UNION ALL '.join(map(_identity, PRODUCTS))"),
+    *(
+        "ledger.COUNTED",
+        "options",
+        "rows",
+        "same",
+        "typed",
+        "', '.join(traits)",
+        "' UNION ALL '.join(map(_identity, PRODUCTS))",
+    ),
 }
 """What may stand in SQL as text."""
 
@@ -86,7 +94,7 @@ def test_no_value_goes_into_sql_as_text(path):
         if re.fullmatch(r".*\b(execute|executemany|executescript|sql|rows|_rows|_join)", name):
             texts = [part for argument in call.args for part in ast.walk(argument) if isinstance(part, ast.JoinedStr)]
             put |= {ast.unparse(p.value) for text in texts for p in text.values if isinstance(p, ast.FormattedValue)}
-    assert put - NAMES_IN_SQL == set()
+    assert put - NAMES_IN_SQL == set(), "values are bound; names of ours are entered in NAMES_IN_SQL"
 
 
 def test_databases_are_opened_in_one_way():

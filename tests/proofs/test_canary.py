@@ -6,6 +6,7 @@ Real processes, all logging on, each with a key that no other text holds; then e
 
 import base64
 import json
+import re
 import signal
 import sqlite3
 import time
@@ -138,13 +139,15 @@ def _crash(stage: Stage) -> None:
 
 @played
 def _killed(stage: Stage) -> None:
-    """Killed while requests with the key are under way."""
+    """Killed while requests with the key are under way; had it crashed, no core would have been dumped."""
     with misbehaving(stage.left, [*[Step(body=ECHOED, headers=HEADERS)] * 4, Step(delay=60)]) as server:
         process = stage.start("run", _list(stage, 12), "-o", "out.csv", **_at(server.url))
         while len(server) < 8 and process.poll() is None:
             time.sleep(0.02)
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
         process.kill()
         assert process.wait(10) == -signal.SIGKILL
+    assert re.search(r"Max core file size +0 +0 ", limits)
 
 
 @played
