@@ -288,7 +288,7 @@ def test_changed_options(row: Row, user: User, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("KVK_ENRICH_SOURCE_PRACTICE_BASE_URL")
     user.set(SOURCE_PRACTICE_LATENCY_SECONDS="0")
     assert user.run(listed).returncode == row.ends
-    assert user.record["numbers"] == {"distinct": 4, "cached": 0, "asked": 4}
+    assert (user.record["numbers"]["cached"], user.record["numbers"]["asked"]) == (0, 4)
     assert len(user.arrivals()) == len(paths)
 
 
