@@ -155,8 +155,10 @@ class Result:
         reasons = pl.scan_parquet(self.listed.staged, glob=False).select("enrich_reason")
         return int(reasons.filter(pl.col("enrich_reason") == "not_selected").select(pl.len()).collect().item())
 
-    def _stale(self) -> int:
-        """Return how many numbers were served with an older answer."""
+    def _stale(self) -> int | msgspec.UnsetType:
+        """Return how many numbers were served with an older answer, where that is allowed."""
+        if not self.job.serve_stale:
+            return msgspec.UNSET
         return self.answers.select(pl.col("enrich_flags").list.contains("stale").sum()).item() or 0
 
     def _deferred_because(self) -> str | None:

@@ -55,12 +55,12 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Numbers(msgspec.Struct, frozen=True, kw_only=True):
-    """Distinct numbers: in the list, answered by the cache, asked in this run, served with an older answer."""
+    """Distinct numbers: in the list, answered by the cache, asked in this run; with --serve-stale also those so served."""
 
     distinct: int
     cached: int
     asked: int
-    stale: int = 0
+    stale: int | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         """Refuse more known and asked numbers than there are."""
