@@ -55,7 +55,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Numbers(msgspec.Struct, frozen=True, kw_only=True):
-    """Distinct numbers: in the list, answered by the cache, asked in this run; and those served with an older answer."""
+    """Distinct numbers: in the list, answered by the cache, asked in this run; and served with an older answer."""
 
     distinct: int
     cached: int
