@@ -221,8 +221,8 @@ def test_a_job_survives_a_fault_at_any_step(
             points += met
             if wrong:
                 bad[f"{scene.name}, {fault.name} at step {at}"] = wrong
-    rows_wrong = sum(line.startswith("rows are wrong") for lines in bad.values() for line in lines)
-    record(name, points=points, survived=points - len(bad), rows_wrong=rows_wrong)
+            rows_wrong = sum(line.startswith("rows are wrong") for lines in bad.values() for line in lines)
+            record(name, points=points, survived=points - len(bad), rows_wrong=rows_wrong)
     assert points
     assert bad == {}
 
