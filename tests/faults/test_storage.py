@@ -6,20 +6,29 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from random import Random
 from typing import Final
 
+import duckdb
 import polars as pl
 import pytest
-from tests.faults.catalogue import Row, fault, faults
+from tests import here
+from tests.faults.catalogue import Row, fault, faults, left_out
 from tests.harness import Server, existing, record_of, serving, write_list
+from tests.proofs import damages
 from tests.simulators.storage import Ended, Fault, Rigged, rigged
-from tests.state.parts import as_nobody
+from tests.state.parts import as_nobody, child, found, settlement
 
 from kvk_enrich import cli
+from kvk_enrich.clock import SystemClock
 from kvk_enrich.errors import StorageError
-from kvk_enrich.state.journal import Journal
+from kvk_enrich.model import Secret
+from kvk_enrich.state import cache
+from kvk_enrich.state.home import Home, held
+from kvk_enrich.state.journal import Journal, open_journal
 
 NUMBERS: Final = existing(3)
 PRACTICE: Final = "KVK_ENRICH_SOURCE_PRACTICE_BASE_URL"
@@ -249,3 +258,220 @@ def other_disk(folder: Path) -> Path:
     if not other.is_dir() or other.stat().st_dev == folder.stat().st_dev:
         pytest.skip("there is no other disk here")
     return other
+
+
+# -- what is kept is damaged, locked or strange -----------------------------------------------------
+
+
+MORE: Final = existing(2, skip=3)
+"""Answered to a run that was killed: the journal's write-ahead log alone has them."""
+
+
+class Kept:
+    """A home that knows three companies, and two more of a killed run; all five are in the list."""
+
+    def __init__(self, root: Path, server: Server, listed: Path) -> None:
+        """Take it over."""
+        self.home, self.server, self.listed = Home(root), server, listed
+        self._before = server.counts()
+
+    def run(self, *options: str | Path) -> here.Said:
+        """Run the list in this process."""
+        where = ("--home", self.home.root, "-o", self.home.root / "o.csv")
+        return here.command("run", self.listed, "--source", "practice", *where, *options)
+
+    @property
+    def asked(self) -> list[str]:
+        """The numbers that were asked for since the damage."""
+        return sorted((self.server.counts() - self._before).elements())
+
+    def is_right(self) -> bool:
+        """Say whether the output has each row once, in order, each with its answer."""
+        rows = pl.read_csv(self.home.root / "o.csv", infer_schema=False)
+        return rows["kvk"].to_list() == NUMBERS + MORE and set(rows["enrich_outcome"]) == {"found"}
+
+    @property
+    def used(self) -> int:
+        """What the ledger says, after a run."""
+        return int(record_of(self.home.root / "o.csv")["budget"]["used"])
+
+
+@pytest.fixture(scope="module")
+def filled(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """The home to copy."""
+    folder = tmp_path_factory.mktemp("filled")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(PRACTICE, server.url)
+        first = Kept(folder / "first", server, write_list(folder / "first.csv", NUMBERS))
+        first.home.root.mkdir()
+        assert first.run().returncode == 0
+        with closing(open_journal(first.home, SystemClock())) as journal:
+            account = journal.account(
+                f"practice@{server.url}",
+                "default",
+                Secret("practice"),
+                requests_per_second=100,
+                allowance=9,
+                micro_eur=20_000,
+            )
+            run = journal.begin("killed", account, ceiling=None, source="list.csv")
+            permits = journal.lease(run, account, len(MORE)).permits
+            pairs = zip(permits, MORE, strict=True)
+            journal.settle(run, account, [settlement(permit, found(number)) for permit, number in pairs])
+            shutil.copytree(first.home.root, folder / "killed")
+    return Kept(folder / "killed", server, write_list(folder / "list.csv", NUMBERS + MORE))
+
+
+@pytest.fixture
+def kept(filled: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kept:
+    """A copy of it."""
+    monkeypatch.setenv(PRACTICE, filled.server.url)
+    return Kept(Path(shutil.copytree(filled.home.root, tmp_path / "home")), filled.server, filled.listed)
+
+
+@fault(109, "Another run holds the cache for longer than a minute", "Stopped: wait until it has finished", ends=8)
+def test_held_by_a_live_run(kept: Kept, monkeypatch: pytest.MonkeyPatch, row: Row) -> None:
+    """For an instant here."""
+    monkeypatch.setattr(cache, "_WAIT_SECONDS", 0.05)
+    with held(kept.home.locks / "cache", seconds=1, what="the cache"):
+        ended = kept.run()
+    assert ended.returncode == row.ends
+    assert "in use by another run; try again" in ended.stderr
+    assert kept.asked == []
+    assert kept.run().returncode == 0
+
+
+@fault(110, "A run was killed and left its lock files", "They hold nothing: the system let go of them", ends=0)
+def test_held_by_a_dead_process(kept: Kept, row: Row) -> None:
+    """The cache's lock, that of a run."""
+    code = "import sys, signal, os; from filelock import FileLock; [FileLock(p, thread_local=False).acquire() for p in"
+    with child(f"{code} sys.argv[1:]]; os.kill(os.getpid(), 9)", kept.home.locks / "cache") as process:
+        assert process.wait(30) == -signal.SIGKILL
+    ended = kept.run()
+    assert (ended.returncode, kept.asked, kept.is_right()) == (row.ends, [], True)
+
+
+left_out(
+    111,
+    "The home lies on a network drive",
+    "Systems do not tell alike what a network drive is, and the default home is on none; a lock that a drive does not"
+    " keep is noticed by the counts that are compared at every opening.",
+)
+
+
+@faults(
+    Row(112, "The cache is damaged or cut off", "It is set aside and made anew from the journal; a note says where", 0),
+    Row(120, "A list, a workbook or another database lies in the cache's place", "As a damaged cache: set aside", 0),
+)
+@pytest.mark.parametrize("change", [damages.cut, damages.zero_page, damages.parquet, damages.text])
+def test_a_useless_cache(kept: Kept, change: damages.Change, row: Row) -> None:
+    """What lies there is kept, nothing is asked again."""
+    change(kept.home.cache, Random(4))
+    content = kept.home.cache.read_bytes()
+    for _ in range(2):  # a part that is read only later ends the first run, which then says: give the same again
+        ended = kept.run()
+        if ended.returncode == row.ends:
+            break
+        assert (ended.returncode, "give the same command again" in ended.stderr) == (7, True)
+    assert ended.returncode == row.ends
+    assert (kept.asked, kept.is_right(), kept.used) == ([], True, 5)
+    aside = kept.home.set_aside()
+    assert [path.read_bytes() for path in aside] == ([content] if aside else [])
+    assert aside or change is damages.zero_page  # of a page that nothing uses
+
+
+@faults(
+    Row(113, "The cache's write-ahead log is damaged", "What it lost is noticed by counting, and taken over again", 0),
+    Row(114, "The cache's write-ahead log is missing", "As a damaged one", 0),
+    Row(115, "The cache's write-ahead log is that of another database", "As a damaged one", 0),
+)
+def test_a_useless_log_of_the_cache(kept: Kept, row: Row) -> None:
+    """Left by a process that died while it took answers over."""
+    damages.kill_while_absorbing(kept.home)
+    log = kept.home.cache.with_name("cache.duckdb.wal")
+    change = {113: damages.flipped, 114: damages.missing, 115: other_log}[row.number]
+    change(log, Random(1))
+    ended = kept.run()
+    assert (ended.returncode, kept.asked, kept.is_right(), kept.used) == (row.ends, [], True, 5)
+
+
+def other_log(path: Path, _chance: Random) -> None:
+    """Be the log of another database."""
+    other = path.with_name("other.duckdb")
+    with closing(duckdb.connect(str(other))) as sql:
+        sql.execute("CREATE TABLE answers AS SELECT range AS seq FROM range(99)")
+        shutil.copy(f"{other}.wal", path)
+
+
+left_out(
+    116,
+    "Opening the cache kills the process",
+    "Not seen with DuckDB 2.0, in which damage of every kind is an error (tests/proofs/test_damage.py).",
+)
+
+
+@fault(117, "The cache is of an older version", "Its columns are made anew from the answers it keeps; no call", ends=0)
+def test_an_older_cache(kept: Kept, row: Row) -> None:
+    """It had other columns."""
+    with closing(duckdb.connect(str(kept.home.cache))) as sql:
+        sql.execute("UPDATE meta SET value = 'older' WHERE key = 'columns'")
+        sql.execute("ALTER TABLE basisprofiel DROP COLUMN kvk_name")
+    ended = kept.run()
+    assert "brought up to date" in ended.stderr
+    assert (ended.returncode, kept.asked, kept.is_right()) == (row.ends, [], True)
+
+
+@fault(118, "The cache is of a newer version, of this program or of DuckDB", "Refused, untouched: update", ends=8)
+@pytest.mark.parametrize("change", [damages.newer_cache, damages.newer_duckdb])
+def test_a_newer_cache(kept: Kept, change: Callable[[Home, Random, damages.Foreign], None], row: Row) -> None:
+    """It stays where it is."""
+    change(kept.home, Random(), damages.Foreign(kept.home, kept.home))
+    content = kept.home.cache.read_bytes()
+    ended = kept.run()
+    assert (ended.returncode, kept.asked) == (row.ends, [])
+    assert "update" in ended.stderr
+    assert kept.home.cache.read_bytes() == content
+
+
+@fault(119, "The home was used with another register, test environment or key", "Their answers are kept apart: each"
+       " register is asked for itself, each account has its own ledger", ends=0)  # fmt: skip
+def test_another_environment(kept: Kept, monkeypatch: pytest.MonkeyPatch, row: Row) -> None:
+    """Here the practice register of this process, which is not the one that answered before."""
+    monkeypatch.delenv(PRACTICE)
+    monkeypatch.setenv("KVK_ENRICH_SOURCE_PRACTICE_LATENCY_SECONDS", "0")
+    ended = kept.run()
+    told = record_of(kept.home.root / "o.csv")
+    assert (ended.returncode, kept.asked) == (row.ends, [])
+    assert (told["numbers"]["cached"], told["calls"]["paid"], told["budget"]["used"]) == (0, 5, 5)
+
+
+@fault(121, "The journal's write-ahead log is cut off or gone", "A note says how many answers are lost and asked"
+       " again; what was spent is known from a second copy of the ledger", ends=0)  # fmt: skip
+@pytest.mark.parametrize("change", [damages.missing, damages.zero_tail])
+def test_a_torn_journal(kept: Kept, change: damages.Change, row: Row) -> None:
+    """The two answers that only the log had are paid again, and somebody is told."""
+    change(kept.home.journal.with_name("journal.sqlite-wal"), Random(2))
+    ended = kept.run()
+    assert f"newest answers ({len(kept.asked)})" in ended.stderr
+    assert (ended.returncode, kept.is_right(), kept.used) == (row.ends, True, 5 + len(kept.asked))
+    assert set(kept.asked) <= set(MORE)
+
+
+@fault(122, "The journal is damaged in its middle", "Refused, untouched: restore it or move it away. Then the cache"
+       " still has what it took over, and a second copy what was spent", ends=7)  # fmt: skip
+def test_a_damaged_journal(kept: Kept, row: Row) -> None:
+    """Nothing is asked before its user has decided."""
+    assert kept.run().returncode == 0
+    with kept.home.journal.open("r+b") as file:
+        file.seek(3 * 4096)
+        file.write(bytes(4096))
+    content = kept.home.journal.read_bytes()
+    ended = kept.run()
+    assert ended.returncode == row.ends
+    assert "Restore it from a backup, or move it away" in ended.stderr
+    assert kept.home.journal.read_bytes() == content
+    for path in kept.home.root.glob("journal.sqlite*"):
+        path.unlink()
+    ended = kept.run()
+    assert "had forgotten what was spent" in ended.stderr
+    assert (ended.returncode, kept.asked, kept.is_right(), kept.used) == (0, [], True, 5)
