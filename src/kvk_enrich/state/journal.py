@@ -139,7 +139,7 @@ class Journal:
         self._now = Connection(home.journal)
         self._answers = Connection(home.journal)
         self._run_locks: dict[str, BaseFileLock] = {}
-        self._id = self._meta("id")
+        self._id = str(self._rows("SELECT value FROM meta WHERE key = 'id'")[0][0])
         self._told = tally.read(home.tally)
         self._losses = [*losses, *self._compared()]
         self._damaged: set[int] = set()
@@ -158,13 +158,6 @@ class Journal:
         self._answers.close()
         for lock in self._run_locks.values():
             lock.release()
-
-    def _meta(self, key: str) -> str:
-        rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
-        with storage_errors(self._home.journal):
-            if not rows:
-                raise sqlite3.DatabaseError(f"its {key} is missing")
-        return str(rows[0][0])
 
     @property
     def id(self) -> str:

@@ -62,6 +62,7 @@ def ensure(connection: sqlite3.Connection, is_in_use: Callable[[str], bool]) -> 
     Raises:
         StateTooNew: the file was made by a newer version of this program.
         StateInUse: a run of an older version is under way: it could not go on after the change.
+        DatabaseError: it is damaged.
     """
     connection.execute("BEGIN IMMEDIATE")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -78,7 +79,10 @@ def ensure(connection: sqlite3.Connection, is_in_use: Callable[[str], bool]) -> 
         for step in range(version, VERSION):
             for statement in _MIGRATIONS[step]:
                 connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {VERSION}")
+    if version < VERSION:
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    if connection.execute("SELECT 1 FROM meta WHERE key = 'id'").fetchone() is None:
+        raise sqlite3.DatabaseError("its id is missing")
     connection.execute("COMMIT")
 
 
