@@ -112,6 +112,9 @@ def _job_flags(
     max_eur: Annotated[str | None, typer.Option(help="Spend at most this in this run. [the month's allowance]")] = None,
     max_calls: Annotated[str | None, typer.Option(help="Make at most so many calls in this run.")] = None,
     max_age: Annotated[str | None, typer.Option(help="Reuse answers younger than this. [30d]")] = None,
+    job: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose share of the month's allowance it uses (budget.share).")
+    ] = None,
     max_runtime: Annotated[str | None, typer.Option(help="Stop asking after this time, such as 90m or 2h.")] = None,
     deadline: Annotated[
         str | None, typer.Option(metavar="HH:MM", help="Stop asking at this time of day (Amsterdam).")

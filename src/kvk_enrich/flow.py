@@ -87,10 +87,7 @@ def forecast(job: Job, *, progress: Progress | None = None, clock: Clock | None 
     with opened(job, progress, clock) as books, books.home.workspace() as folder:
         listed = listing.read(job, added(job), folder, books.progress)
         known = _known(job, books, listed)
-        plan = known.plan()
-        while job.serve_stale and known.leave_out(plan.deferred):
-            plan = known.plan()
-        return _forecast(job, books, listed, known, plan)
+        return _forecast(job, books, listed, known, known.plan())
 
 
 def added(job: Job) -> tuple[columns.Column, ...]:
@@ -202,6 +199,7 @@ def _carried_out(job: Job, books: Books, listed: Listed, known: Knowledge, plan:
     asked = _asked(job, books, known, run_id) if plan.counts or not plan.deferred.is_empty() else Asked()
     known.close(asked, run_id)
     told = [column.name for column in _told(job) if column not in columns.ENRICH]
+        share=job.source.job,
     answers = known.rows_of(listed.pairs, told, run_id)
     if job.compare:
         marks = write.compared.marked(listed.staged, answers, listed.comparisons, folder / "compared.parquet")

@@ -5,7 +5,7 @@ Here the ways of routes.py, the decisions of plan.py, and the stores meet: answe
 questions asked once; what could not be asked is kept as a gap, with its reason.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from typing import Final
 
 import polars as pl
 
-from kvk_enrich import ranking, routes
+from kvk_enrich import ranking, routes, shares
 from kvk_enrich.aliases import aliases
 from kvk_enrich.asking import Asked, Desk, Lane
 from kvk_enrich.clock import Clock, SystemClock
@@ -151,6 +151,7 @@ class Knowledge:
         self._suspects: pl.DataFrame | None = None
         self._has_told_of_files = False
         self._asked = pl.DataFrame(schema=QUESTION)
+        self._history: pl.DataFrame | None = None
         self.since = books.journal.newest()
         self._look_around()
 
@@ -217,7 +218,17 @@ class Knowledge:
     # -- planning -------------------------------------------------------------------------------
 
     def plan(self, asked: Asked | None = None) -> Plan:
-        """Decide about the open questions, after *asked* came of this run so far."""
+        """
+        Decide about the open questions, after *asked* came of this run so far.
+
+        What is not asked is answered with what is known of older, where that may be: the plan leaves it out.
+        """
+        plan = self._decided(asked)
+        while self._serve_older(plan.deferred):
+            plan = self._decided(asked)
+        return plan
+
+    def _decided(self, asked: Asked | None) -> Plan:
         questions = self._open()
         return make_plan(
             self._ranked(questions) if self._job.serve_stale or self._priorities is not None else questions,
@@ -233,9 +244,10 @@ class Knowledge:
             frame.select(pl.lit(product).alias("product"), "number", "fetched_at")
             for product, frame in self._older(questions).items()
         ]
-        main = self.wish.main
-        with self._books.cache() as cache:
-            history = cache.history(register=self._register_of(main), product=main)
+        if self._history is None:
+            main = self.wish.main
+            with self._books.cache() as cache:
+                self._history = cache.history(register=self._register_of(main), product=main)
         sought = [
             self._resolved.join(self._priorities, on=["kind", "number"]).select(
                 pl.lit(step.product).alias("product"), pl.col(step.by).alias("number"), "priority"
@@ -246,7 +258,8 @@ class Knowledge:
         nothing = pl.DataFrame(schema={"product": pl.String, "number": pl.String, "priority": pl.Float64})
         priorities = pl.concat([nothing, *sought]).drop_nulls().group_by("product", "number").agg(pl.max("priority"))
         known = pl.DataFrame(schema=nothing.schema | {"fetched_at": pl.Datetime("us", "UTC")}).drop("priority")
-        return ranking.ordered(questions, pl.concat([known, *older]), history, priorities, self._books.clock.now())
+        now = self._books.clock.now()
+        return ranking.ordered(questions, pl.concat([known, *older]), self._history, priorities, now)
 
     def _older(self, questions: pl.DataFrame) -> dict[str, pl.DataFrame]:
         """Return what the cache knows of *questions*, however old, by product."""
@@ -259,21 +272,28 @@ class Knowledge:
 
     def _open(self) -> pl.DataFrame:
         """Return the questions that have neither an answer nor a gap, in the order of the list."""
-        known = (frame.select(pl.lit(product).alias("product"), "number") for product, frame in self._known.items())
-        met = pl.concat([*known, self._gaps.select("product", "number"), self._asked.select("product", "number")])
+        left = (frame.select("product", "number") for frame in (self._gaps, self._asked))
+        met = pl.concat([self._answered(), *left])
         return self._questions.join(met, on=["product", "number"], how="anti", maintain_order="left")
+
+    def _answered(self) -> pl.DataFrame:
+        known = [frame.select(pl.lit(product).alias("product"), "number") for product, frame in self._known.items()]
+        return pl.concat([self._gaps.select("product", "number").clear(), *known])
 
     def _allowance(self, payer: str, asked: Asked) -> Allowance:
         source, job = self.services.source(payer), self._job
-        used = self._books.journal.used(register_id(source), source.account, self.period(payer))
-        left = max(0, source.allowance - used)
+        journal, owner = self._books.journal, (register_id(source), source.account, self.period(payer))
+        left = max(0, source.allowance - journal.used(*owner))
         if payer == VAT:
             return Allowance(left, spent=f"{source.period}_ceiling")
+        by_job = {use.name: use.units for use in journal.shares() if use[:3] == owner}
+        of_job = shares.room(source.shares, source.job, source.allowance, left, by_job)
         made = asked.paid if self.price else asked.free
         return Allowance(
-            left,
+            of_job,
             None if job.max_calls is None else max(0, job.max_calls - made),
             None if job.max_micro_eur is None else max(0, job.max_micro_eur - asked.spent_micro),
+            spent="share_ceiling" if of_job < left else "month_ceiling",
             counts_free=not self.price,
         )
 
@@ -295,11 +315,10 @@ class Knowledge:
         def next_lanes(asked: Asked) -> Sequence[Lane]:
             self.take_in(asked)
             plan = self.plan(asked)
-            while self.leave_out(plan.deferred):
-                plan = self.plan(asked)
+            self._leave_out(plan.deferred)
             lanes = self._lanes(plan, run) or self._suspicion(run)
             going = [question for lane in lanes for question in lane.questions]
-            self._asked = pl.concat([self._asked, pl.DataFrame(going, schema=QUESTION, orient="row")])
+            self._asked = pl.concat([self._asked, _frame(going)])
             return lanes
 
         return next_lanes
@@ -358,49 +377,47 @@ class Knowledge:
         self._seen = len(asked.answered)
         if new:
             # Whatever their age by the register's clock: they were asked for now.
-            self._look_up(pl.DataFrame(new, schema=QUESTION, orient="row"), Freshness(_EVER, _EVER))
+            self._look_up(_frame(new), Freshness(_EVER, _EVER))
         self._look_around()
 
-    def leave_out(self, deferred: pl.DataFrame) -> bool:
-        """
-        Take questions out of the run: with an older answer where those may be served, else as gaps.
-
-        Returns:
-            Whether an older answer was served; then the ways may lead on.
-        """
-        older = self._older(deferred) if self._job.serve_stale and deferred.height else {}
+    def _serve_older(self, deferred: pl.DataFrame) -> bool:
+        """Take over older answers to questions that are not asked; say whether there are any: they may lead on."""
+        if not self._job.serve_stale or deferred.is_empty():
+            return False
+        older = self._older(deferred)
         for product, known in older.items():
             self._learn(product, known)
-            served = pl.col("number").is_in(known["number"].implode()) & (pl.col("product") == product)
-            deferred = deferred.filter(~served)
+        self._look_around()
+        return any(known.height for known in older.values())
+
+    def _leave_out(self, deferred: pl.DataFrame) -> None:
+        """Take questions out of the run: they have no answer, not even an older one."""
         lines = deferred.with_columns(pl.lit(Status.DEFERRED.value).alias("status"))
         self._gaps = pl.concat([self._gaps, lines], how="diagonal")
-        has_served = any(known.height for known in older.values())
-        if has_served:
-            self._look_around()
-        return has_served
 
     # -- the end --------------------------------------------------------------------------------
 
     def close(self, asked: Asked, run: str) -> None:
         """Enter a gap for every question that got no answer."""
         self.take_in(asked)
+        self._serve_older(_frame(question for question, _ in asked.deferred))
         tries = {line.number: (line.attempts, line.last_tried_at) for line in self._books.journal.tries(run)}
         names = dict(self._aliases.iter_rows())
         lines = [
             (*question, *_fate(outcome), *tries.get(names.get(question.number, question.number), (0, None)))
             for question, outcome in _unanswered(asked)
         ]
-        self._gaps = pl.concat([self._gaps, pl.DataFrame(lines, schema=GAP, orient="row")])
+        gaps = pl.DataFrame(lines, schema=GAP, orient="row")
+        self._gaps = pl.concat([self._gaps, gaps.join(self._answered(), on=["product", "number"], how="anti")])
+        self._asked = self._asked.clear()
         if self._suspects is not None and self._suspects.height and routes.are_branches(self._suspects, self._known):
             self._books.progress.note(
                 "Most KVK numbers of this list are not found, but as branch numbers, with 0000 in front, they are:"
                 " a spreadsheet took the zeros. Take the column from the source again, or give --kind branch."
             )
-        self._asked = self._asked.clear()
-        reason = pl.lit(asked.cause.reason if asked.cause else "stopped").alias("reason")
-        while self.leave_out(self._open().with_columns(reason)):
+        while self._serve_older(self._open()):
             pass
+        self._leave_out(self._open().with_columns(reason=pl.lit(asked.cause.reason if asked.cause else "stopped")))
 
     def answers(self, names: Sequence[str], run: str, *, pending: str = "stopped") -> pl.DataFrame:
         """
@@ -500,6 +517,10 @@ def _in_batches(asks: pl.DataFrame, tariffs: Mapping[str, Tariff]) -> Iterator[t
     for product in of_batches:
         yield from asks.filter(pl.col("product") == product).iter_rows()
     yield from asks.filter(~pl.col("product").is_in(of_batches)).iter_rows()
+
+
+def _frame(questions: Iterable[Question]) -> pl.DataFrame:
+    return pl.DataFrame(list(questions), schema=QUESTION, orient="row")
 
 
 def _unanswered(asked: Asked) -> Iterator[tuple[Question, Failed | Deferred]]:

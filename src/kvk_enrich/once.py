@@ -58,7 +58,7 @@ def ask_once(
     """
     with closing(open_journal(home, clock)) as journal:
         account = account_of(service, journal, micro_eur=micro_eur)
-        run = journal.begin(CHECK, account, ceiling=1, source=why)
+        run = journal.begin(CHECK, account, ceiling=1, share=service.job, source=why)
         state: Literal["complete", "stopped"] = "stopped"
         try:
             desk = Desk(journal, account, run, clock, Progress())

@@ -296,6 +296,13 @@ _ALL = (
         retryable=True,
     ),
     Reason(
+        "share_ceiling",
+        Status.DEFERRED,
+        "The share of the month's allowance that this job may use is used up; the rest is kept for other jobs.",
+        "Run again next month, or change budget.share; kvk-enrich budget shows who used what.",
+        retryable=True,
+    ),
+    Reason(
         "month_ceiling",
         Status.DEFERRED,
         "The month's allowance of this key is used up.",
@@ -312,7 +319,7 @@ _ALL = (
     Reason(
         "time_ceiling",
         Status.DEFERRED,
-        "--max-runtime ended the run before this number's turn.",
+        "--max-runtime or --deadline ended the run before this number's turn.",
         _RUN_AGAIN,
         retryable=True,
     ),

@@ -98,6 +98,7 @@ def account_of(source: Source, journal: Journal, micro_eur: int) -> Account:
         allowance=source.allowance,
         period=source.period,
         micro_eur=micro_eur,
+        shares=source.shares,
     )
 
 

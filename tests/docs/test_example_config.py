@@ -16,7 +16,7 @@ _OFF = re.compile(r"^# (?=\w+ = )", re.MULTILINE)  # a key without a default, sw
 
 def _keys(tree, prefix=""):
     for name, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and prefix + name not in KEYS:
             yield from _keys(value, f"{prefix}{name}.")
         else:
             yield prefix + name

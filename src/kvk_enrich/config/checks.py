@@ -207,6 +207,7 @@ FormatName = Annotated[str, one_of(("parquet", "csv", "xlsx"))]
 DialectName = Annotated[str, one_of(("standard", "excel-nl"))]
 ViesDialect = Literal["post", "get"]
 VatNumber = Annotated[str, AfterValidator(_vat_number)]
+ShareOfAll = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, le=1, decimal_places=4, allow_inf_nan=False)]
 Columns = Annotated[
     tuple[Text, ...],
     BeforeValidator(_names),

@@ -148,6 +148,8 @@ def _deciding(register: Source) -> list[object]:
         register.price_eur.normalize(),
         register.requester,
         register.dialect,
+        register.job,
+        register.shares,
         register.faults,
     ]
 

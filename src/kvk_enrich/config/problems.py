@@ -28,6 +28,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "too_short": "must not be empty",
     "too_long": "must name at most {max_length}",
     "tuple": "must be a list",
+    "dict": "must be a section of its own, not a value",
     "path": "must name a file or folder",
     "literal": "must be {expected}",
     "model": "must be a section of its own, not a value",

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from kvk_enrich.config.checks import (
     AccountName,
@@ -25,6 +25,7 @@ from kvk_enrich.config.checks import (
     Products,
     SourceName,
     Text,
+    ShareOfAll,
     TimeOfDay,
     VatNumber,
     ViesDialect,
@@ -236,14 +237,54 @@ class Cache(_Section):
 
 
 class Budget(_Section):
-    """What may be spent: by all runs in a month, by one run."""
+    """What may be spent: by all runs in a month, by the runs of a named job, by one run."""
 
     calls_per_month: _Allowance | None = None
     max_eur: Euro | None = None
+class JobShare(_Section):
+    """What is kept of the month's allowance for a job, and what it may use of it at most; 0.6 is 60 %."""
+
+    floor: ShareOfAll = Decimal(0)
+    ceiling: ShareOfAll = Decimal(1)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.floor > self.ceiling:
+            raise ValueError(f"the floor {self.floor} is above the ceiling {self.ceiling}")
+        return self
+
+
+def _as_shares(value: object) -> object:
+    """A variable is one text: ``nightly floor=0.6; adhoc ceiling=0.2``."""
+    if not isinstance(value, str):
+        return value
+    parts = (part.split() for part in value.split(";") if part.strip())
+    return {name: dict(_bound(bound) for bound in bounds) for name, *bounds in parts}
+
+
+def _bound(text: str) -> tuple[str, str]:
+    name, sign, bound = text.partition("=")
+    if not sign:
+        raise ValueError(f"must be text such as 'nightly floor=0.6; adhoc ceiling=0.2', got {text!r}")
+    return name, bound
+
+
+def _within_the_whole(shares: dict[str, JobShare]) -> dict[str, JobShare]:
+    whole = sum(share.floor for share in shares.values())
+    if whole > 1:
+        raise ValueError(f"the floors are {whole} together, more than there is; make them 1 at most")
+    return shares
+
+
+_Shares = Annotated[dict[AccountName, JobShare], BeforeValidator(_as_shares), AfterValidator(_within_the_whole)]
+
+
     max_calls: _Allowance | None = None
 
 
 class Sections(_Section):
+    job: AccountName | None = None
+    share: _Shares = {}
     """Everything a configuration can say."""
 
     home: FilePath | None = None
@@ -294,6 +335,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "refresh": "run.refresh",
     "offline": "run.offline",
     "only_missing": "run.only_missing",
+    "job": "budget.job",
     "compare": "run.compare",
     "patch": "output.patch",
     "diff": "run.diff",

@@ -11,10 +11,12 @@ from urllib.parse import urljoin
 
 from kvk_enrich.clock import AMSTERDAM
 from kvk_enrich.config import keys
-from kvk_enrich.config.sections import Kvkbase, KvkTest, Practice, Price, Register, Sources
+from kvk_enrich.config.sections import Budget, Kvkbase, KvkTest, Practice, Price, Register, Sources
 from kvk_enrich.config.values import PRACTICE_URL, PRACTICE_VIES, VIES, Settings, Source
+from kvk_enrich.config.words import did_you_mean
 from kvk_enrich.errors import ConfigError
 from kvk_enrich.model import Secret
+from kvk_enrich.shares import Share
 
 _VIES_BASE_URL: Final = "source.vies.base_url"
 
@@ -32,7 +34,7 @@ def source(
     The key comes from *environ* and its variable is taken out: :mod:`kvk_enrich.config.keys`.
 
     Raises:
-        ConfigError: no key, a key file that others can read, no price for *today*, no CA bundle.
+        ConfigError: no key, a key file that others can read, no price for *today*, no CA bundle, no share of that name.
     """
     environ = os.environ if environ is None else environ
     today = datetime.now(UTC).astimezone(AMSTERDAM).date() if today is None else today
@@ -46,6 +48,8 @@ def source(
         account=section.account,
         requests_per_second=section.pace,
         allowance=min(allowance for allowance in allowances if allowance is not None),
+        job=_job(settings.sections.budget),
+        shares=shares(settings.sections.budget),
         price_eur=_price_on(today, section.price_eur, f"source.{name}.price_eur"),
         monthly_fee_eur=section.monthly_fee_eur,
         timeout_seconds=section.timeout_seconds,
@@ -99,6 +103,21 @@ def vies(settings: Settings) -> Source:
         faults=practice.vies_faults,
         in_process=practice.base_url is None,
     )
+
+
+def shares(budget: Budget) -> tuple[Share, ...]:
+    """Return what named jobs may use of the month's allowance."""
+    return tuple(Share(name, share.floor, share.ceiling) for name, share in budget.share.items())
+
+
+def _job(budget: Budget) -> str | None:
+    """Return the name of the job. Where there are shares, a slip in it would let it do without its own."""
+    if budget.job is not None and budget.share and budget.job not in budget.share:
+        meant = did_you_mean(budget.job, budget.share)
+        raise ConfigError(
+            f"budget.job: there is no budget.share.{budget.job}{meant or '; add it, even if it is empty'}"
+        )
+    return budget.job
 
 
 def _companies(sources: Sources) -> Mapping[str, Register | Kvkbase]:

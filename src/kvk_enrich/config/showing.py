@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import reduce
+from typing import Any
 
 from kvk_enrich.config import keys
 from kvk_enrich.config.sections import KEYS
@@ -43,10 +44,19 @@ def _shown(value: object) -> str:
             return _as_duration(value)
         case tuple() | list():
             return ", ".join(_shown(item) for item in value) or "-"
-        case {"from": since, "price_eur": price}:
-            return str(price) if since == date.min else f"{price} from {since}"
+        case dict():
+            return _section(value)
         case _:
             return str(value)
+
+
+def _section(value: Mapping[str, Any]) -> str:
+    """Return a dated price, or the shares of jobs as their variable says them."""
+    if "price_eur" in value:
+        since, price = value["from"], value["price_eur"]
+        return str(price) if since == date.min else f"{price} from {since}"
+    shares = (" ".join([job, *(f"{name}={part}" for name, part in share.items())]) for job, share in value.items())
+    return "; ".join(shares) or "-"
 
 
 def _as_duration(value: timedelta) -> str:

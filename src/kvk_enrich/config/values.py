@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple
 from kvk_enrich.compare import Comparison
 from kvk_enrich.config.sections import Sections
 from kvk_enrich.model import Kind, Secret
+from kvk_enrich.shares import Share
 
 PRACTICE_URL: Final = "http://practice.localhost/api"
 """Where the practice register answers when it runs inside this process; no port is opened."""
@@ -33,6 +34,8 @@ class Source:
         allowance: Units that may be used in a period: calls; at kvkbase tokens. Of a month it is the
             lower of the source's and ``budget.calls_per_month``.
         period: How long the allowance is for, in Amsterdam's calendar.
+        job: The name of the job that asks, if it has one.
+        shares: What named jobs may use of the allowance.
         price_eur: Of one unit, on the day the source was made.
         requester: The user's own VAT number, canonical; VIES then gives a consultation number.
         dialect: Which of its two interfaces VIES is asked by.
@@ -52,6 +55,8 @@ class Source:
     requests_per_second: float = 100
     allowance: int = 300_000
     period: Literal["month", "day"] = "month"
+    job: str | None = None
+    shares: tuple[Share, ...] = ()
     price_eur: Decimal = Decimal("0.02")
     monthly_fee_eur: Decimal = Decimal("6.40")
     timeout_seconds: float = 20.0

@@ -33,10 +33,11 @@ from filelock import BaseFileLock, Timeout
 from kvk_enrich.clock import Clock
 from kvk_enrich.errors import ConfigError, StateInUse, StorageError
 from kvk_enrich.model import Answer, Attempt, Found, NotFound, Permit, Secret, Status
+from kvk_enrich.shares import Share
 from kvk_enrich.state import ledger, schema, tally, turns
 from kvk_enrich.state.connection import BUSY_SECONDS, Connection, storage_errors
 from kvk_enrich.state.home import Home, lock_file, set_aside_name
-from kvk_enrich.state.ledger import Account, MonthUse, Period, Refusal
+from kvk_enrich.state.ledger import Account, MonthUse, Period, Refusal, ShareUse
 
 __all__ = [
     "CHECK",
@@ -176,6 +177,7 @@ class Journal:
         allowance: int,
         period: Period = "month",
         micro_eur: int,
+        shares: tuple[Share, ...] = (),
     ) -> Account:
         """
         Return the account *name* of *register*, entered on first use.
@@ -190,6 +192,7 @@ class Journal:
             allowance: Units that may be used in a *period*.
             period: What the allowance is for.
             micro_eur: Price of a unit.
+            shares: What named jobs may use of the allowance.
 
         Raises:
             ConfigError: the same key is already entered under another name: two accounts would
@@ -215,7 +218,7 @@ class Journal:
             (ident,) = sql.execute(
                 "SELECT id FROM account WHERE register = ? AND name = ?", (register, name)
             ).fetchone()
-        return Account(ident, register, name, requests_per_second, allowance, micro_eur, period)
+        return Account(ident, register, name, requests_per_second, allowance, micro_eur, period, shares)
 
     def used(self, register: str, name: str, period: str) -> int:
         """
@@ -235,11 +238,16 @@ class Journal:
         with self._transaction() as sql:
             return ledger.uses(sql, self._clock.now())
 
+    def shares(self) -> list[ShareUse]:
+        """Return what named jobs used of every account in every period, newest first."""
+        with self._transaction() as sql:
+            return ledger.share_uses(sql)
+
     def lease(self, run: str, account: Account, wanted: int, units: int = 1) -> Lease:
         """
         Take up to *wanted* permits of *units* each for *run*: slots of the pace and units of the allowance, at once.
 
-        Fewer come back when the run's ceiling or the allowance ends within them, none when it has
+        Fewer come back when the run's ceiling, its job's share or the allowance ends within them, none when it has
         been reached. After a boot the pace starts anew a window from now, as nothing is known of
         what was sent before. At the turn of a month units count against both months, and against the
         other one even when the permit is given back.
@@ -269,7 +277,7 @@ class Journal:
                 permits.append(Permit(made.lastrowid or 0, slot))
             for (own, *others), calls in periods.items():
                 ledger.enter(sql, run, account.id, own, calls=calls, units=calls * units, micro_eur=calls * cost)
-                ledger.count_too(sql, account.id, others, calls * units)
+                ledger.count_too(sql, run, account.id, others, calls * units)
             told = tally.take(sql, now)
         self._write(told)
         return Lease(tuple(permits), ended_by if granted < wanted else None)
@@ -449,6 +457,7 @@ class Journal:
         *,
         ceiling: int | None,
         ceiling_micro_eur: int | None = None,
+        share: str | None = None,
         source: str,
     ) -> str:
         """
@@ -460,6 +469,7 @@ class Journal:
             ceiling: Calls this run may take at most of this account; None for its allowance alone. Where its calls
                 have a price, free ones (a search) and those to other accounts (VIES) do not count.
             ceiling_micro_eur: Money this run may take at most, of all accounts; None for any.
+            share: The name of the job whose share of the allowance the run uses; None for none.
             source: The list, as people know it.
         """
         self._home.keep_room()
@@ -471,9 +481,9 @@ class Journal:
         self._run_locks[run] = lock
         with self._transaction() as sql:
             sql.execute(
-                "INSERT INTO run (id, job, account, price, ceiling, ceiling_micro_eur, state, started_at, input)"
-                " VALUES (?, ?, ?, ?, ?, ?, 'running', ?, ?)",
-                (run, job, account.id, account.micro_eur, ceiling, ceiling_micro_eur, _text(now), source),
+                "INSERT INTO run (id, job, account, price, ceiling, ceiling_micro_eur, share, state, started_at, input)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?, ?)",
+                (run, job, account.id, account.micro_eur, ceiling, ceiling_micro_eur, share, _text(now), source),
             )
         return run
 

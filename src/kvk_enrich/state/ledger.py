@@ -6,15 +6,17 @@ its numbers cost. The functions work within a transaction of the journal.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
+from kvk_enrich import shares
 from kvk_enrich.clock import AMSTERDAM
+from kvk_enrich.shares import Share
 
 Period = Literal["month", "day"]
-Refusal = Literal["run_ceiling", "month_ceiling", "day_ceiling"]
+Refusal = Literal["run_ceiling", "share_ceiling", "month_ceiling", "day_ceiling"]
 
 _LABELS: Final[dict[Period, str]] = {"month": "%Y-%m", "day": "%Y-%m-%d"}
 _SPENT: Final[dict[Period, Refusal]] = {"month": "month_ceiling", "day": "day_ceiling"}
@@ -40,6 +42,7 @@ class Account:
         micro_eur: Price of a unit. A free product of a paid account has the same account at 0:
             ``dataclasses.replace(account, micro_eur=0)`` shares its pace and allowance.
         period: What the allowance is for, in Amsterdam's time.
+        shares: What named jobs may count on, and may use at most.
     """
 
     id: int
@@ -49,6 +52,7 @@ class Account:
     allowance: int
     micro_eur: int
     period: Period = "month"
+    shares: tuple[Share, ...] = ()
 
     def period_of(self, moment: datetime) -> str:
         """Return the period that *moment* falls in."""
@@ -72,6 +76,16 @@ class MonthUse(NamedTuple):
     period: str
     units: int
     micro_eur: int
+
+
+class ShareUse(NamedTuple):
+    """What runs of the job *name* used of an account in a period."""
+
+    register: str
+    account: str
+    period: str
+    name: str
+    units: int
 
 
 class Room(NamedTuple):
@@ -118,26 +132,50 @@ def uses(sql: sqlite3.Connection, now: datetime) -> list[MonthUse]:
 
 def room(sql: sqlite3.Connection, run: str, account: Account, now: datetime, units: int) -> Room:
     """
-    Return how many permits of *units* each the account's allowance and the run's ceilings leave.
+    Return how many permits of *units* each the account's allowance, the job's share and the run's ceilings leave.
 
     Just before the turn of a month the next one must have room too. Just after it the last one need not: a register
     whose clock is slower would refuse the calls, and they cost nothing.
     """
     cost = units * account.micro_eur
-    is_counted, ceiling, counted, ceiling_micro_eur, spent = sql.execute(
-        "SELECT account = ? AND (? > 0 OR price = 0), ceiling, counted, ceiling_micro_eur, micro_eur"
+    is_counted, ceiling, counted, ceiling_micro_eur, spent, job = sql.execute(
+        "SELECT account = ? AND (? > 0 OR price = 0), ceiling, counted, ceiling_micro_eur, micro_eur, share"
         " FROM run WHERE id = ?",
         (account.id, cost, run),
     ).fetchone()
     own = account.period_of(now)
-    most_used = max(used(sql, account.id, period) for period in account.periods_of(now) if period >= own)
-    left = max(0, account.allowance - most_used) // units
-    of_run = left
+    periods = [period for period in account.periods_of(now) if period >= own]
+    left = min(_left(sql, account, period) for period in periods) // units
+    of_job = min(_left_to(sql, account, period, job) for period in periods) // units
+    of_run = of_job
     if ceiling is not None and is_counted:
         of_run = min(of_run, max(0, ceiling - counted))
     if ceiling_micro_eur is not None and cost:
         of_run = min(of_run, max(0, ceiling_micro_eur - spent) // cost)
-    return Room(of_run, "run_ceiling" if of_run < left else _SPENT[account.period])
+    ended_by: Refusal = "share_ceiling" if of_job < left else _SPENT[account.period]
+    return Room(of_run, "run_ceiling" if of_run < of_job else ended_by)
+
+
+def _left(sql: sqlite3.Connection, account: Account, period: str) -> int:
+    return max(0, account.allowance - used(sql, account.id, period))
+
+
+def _left_to(sql: sqlite3.Connection, account: Account, period: str, job: str | None) -> int:
+    """Return the units of *period* that a run of *job* may take."""
+    left = _left(sql, account, period)
+    if not account.shares:
+        return left
+    rows = sql.execute("SELECT name, units FROM share WHERE account = ? AND period = ?", (account.id, period))
+    return shares.room(account.shares, job, account.allowance, left, dict(rows.fetchall()))
+
+
+def share_uses(sql: sqlite3.Connection) -> list[ShareUse]:
+    """Return what each named job used, newest period first."""
+    rows = sql.execute(
+        "SELECT a.register, a.name, s.period, s.name, s.units FROM share s JOIN account a ON a.id = s.account"
+        " ORDER BY s.period DESC, a.register, a.name, s.name"
+    )
+    return [ShareUse(*row) for row in rows]
 
 
 def enter(
@@ -154,15 +192,25 @@ def enter(
         " counted = counted + iif(account = :account AND (:micro_eur <> 0 OR price = 0), :calls, 0) WHERE id = :run",
         {"calls": calls, "micro_eur": micro_eur, "account": account, "run": run},
     )
+    _enter_share(sql, run, account, [period], units)
 
 
-def count_too(sql: sqlite3.Connection, account: int, periods: Iterable[str], units: int) -> None:
+def _enter_share(sql: sqlite3.Connection, run: str, account: int, periods: Sequence[str], units: int) -> None:
+    sql.executemany(
+        "INSERT INTO share (account, period, name, units) SELECT ?, ?, share, ? FROM run WHERE id = ? AND share IS NOT"
+        " NULL ON CONFLICT DO UPDATE SET units = units + excluded.units",
+        ((account, period, units, run) for period in periods),
+    )
+
+
+def count_too(sql: sqlite3.Connection, run: str, account: int, periods: Sequence[str], units: int) -> None:
     """Count units against *periods* too, beside that in which they are paid for."""
     sql.executemany(
         "INSERT INTO ledger (account, period, units, micro_eur) VALUES (?, ?, ?, 0) ON CONFLICT DO UPDATE"
         " SET units = units + excluded.units",
         ((account, period, units) for period in periods),
     )
+    _enter_share(sql, run, account, periods, units)
 
 
 def correct(sql: sqlite3.Connection, account: int, period: str, told: int) -> None:

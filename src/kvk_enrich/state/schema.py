@@ -8,7 +8,7 @@ from typing import Final
 
 from kvk_enrich.errors import StateInUse, StateTooNew, StorageError
 
-VERSION: Final = 4
+VERSION: Final = 5
 
 _MIGRATIONS: Final[dict[int, tuple[str, ...]]] = {
     # Registers that count by the day, or in tokens; ceilings in money; calls for many numbers.
@@ -47,6 +47,19 @@ _MIGRATIONS: Final[dict[int, tuple[str, ...]]] = {
     ),
     # Answers that are damaged are noticed.
     3: ("ALTER TABLE answer ADD COLUMN crc INTEGER",),
+    # Named jobs have shares of the allowance; what was used before is nobody's.
+    4: (
+        "ALTER TABLE run ADD COLUMN share TEXT",
+        """
+        CREATE TABLE share (
+            account INTEGER NOT NULL REFERENCES account,
+            period  TEXT NOT NULL,
+            name    TEXT NOT NULL,
+            units   INTEGER NOT NULL,
+            PRIMARY KEY (account, period, name)
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
 }
 """Version to the statements that lead to the next one."""
 

@@ -38,6 +38,15 @@ CREATE TABLE ledger (
     PRIMARY KEY (account, period)
 ) STRICT, WITHOUT ROWID;
 
+-- Of the units of the ledger, those that runs of a named job have taken.
+CREATE TABLE share (
+    account INTEGER NOT NULL REFERENCES account,
+    period  TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    units   INTEGER NOT NULL,
+    PRIMARY KEY (account, period, name)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE run (
     id          TEXT PRIMARY KEY,
     job         TEXT NOT NULL,            -- what was asked: hash of input and configuration
@@ -52,7 +61,8 @@ CREATE TABLE run (
     started_at  TEXT NOT NULL,
     finished_at TEXT,
     input       TEXT NOT NULL,
-    record      TEXT                      -- the run record, JSON
+    record      TEXT,                     -- the run record, JSON
+    share       TEXT                      -- the name of its job, whose share of the allowance it uses
 ) STRICT;
 CREATE INDEX run_by_job ON run (job, started_at);
 
