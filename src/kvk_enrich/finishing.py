@@ -77,15 +77,23 @@ class Result:
         enriched, failed, report, run_json = files[0], *files[-3:]
         dialect = write.DIALECTS[self.job.csv_dialect]
         staged = self.listed.staged
+        compared, changed = self._differences(), self._changes()
         with evidence.pack(self.job.evidence) as pack, write.together(files) as drafts:
             written = record.Outputs(
                 enriched=_output(enriched, self._enriched(rows, exit_code, drafts[enriched])),
                 failed=_output(failed, write.failed(staged, self.answers, drafts[failed], dialect)),
                 branches=self._branches(drafts),
-                **self._compared(drafts),
-                diff=self._diff(drafts),
+                **self._compared(compared, drafts),
+                diff=self._diff(changed, drafts),
             )
-            page = write.report(self._record(rows, exit_code, written), staged, self.answers, drafts[report])
+            page = write.report(
+                self._record(rows, exit_code, written),
+                staged,
+                self.answers,
+                drafts[report],
+                compared=compared,
+                changed=changed,
+            )
             complete = msgspec.structs.replace(written, report=_output(report, page))
             finished = self._record(rows, exit_code, complete)
             if pack is not None:
@@ -123,24 +131,36 @@ class Result:
             return msgspec.UNSET
         return _output(target, write.branches(listed, drafts[target]))
 
-    def _compared(self, drafts: Mapping[Path, Path]) -> dict[str, record.OutputFile]:
-        job, beside = self.job, compared_files(self.job)
-        if not beside:
+    def _differences(self) -> write.Compared | None:
+        comparisons = self.listed.comparisons
+        if not self.job.compare:
+            return None
+        found = write.compared.differences(self.listed.staged, self.answers, comparisons)
+        return write.Compared([each.field.name for each in comparisons], found)
+
+    def _compared(self, compared: write.Compared | None, drafts: Mapping[Path, Path]) -> dict[str, record.OutputFile]:
+        if compared is None:
             return {}
-        found = write.compared.differences(self.listed.staged, self.answers, self.listed.comparisons)
+        beside, found = compared_files(self.job), compared.differences
         listed = write.compared.changes(found, drafts[beside["changes"]])
         there, back = (drafts[beside[name]] for name in ("patch", "undo"))
-        forth, undo = write.compared.patches(found, job.patch, self._quoted(found), there, back)
+        forth, undo = write.compared.patches(found, self.job.patch, self._quoted(found), there, back)
         return {name: _output(beside[name], made) for name, made in zip(beside, (listed, forth, undo), strict=True)}
 
-    def _diff(self, drafts: Mapping[Path, Path]) -> record.OutputFile | msgspec.UnsetType:
-        target = diff_file(self.job)
-        if target is None:
-            return msgspec.UNSET
+    def _changes(self) -> pl.DataFrame | None:
+        if not self.job.diff:
+            return None
         now = changes.look(self.answers.lazy())
         then = now if self.before is None else changes.look(self.before.lazy())
-        found = changes.between(then, now)
-        return _output(target, write.changes(found, drafts[target]))
+        return changes.between(then, now)
+
+    def _diff(
+        self, changed: pl.DataFrame | None, drafts: Mapping[Path, Path]
+    ) -> record.OutputFile | msgspec.UnsetType:
+        target = diff_file(self.job)
+        if target is None or changed is None:
+            return msgspec.UNSET
+        return _output(target, write.changes(changed, drafts[target]))
 
     def _quoted(self, found: pl.DataFrame) -> Callable[[int, str], bool]:
         """Return which cells of the list are written in quotation marks, so that an undo is exact to the byte."""

@@ -164,5 +164,5 @@ def test_flags_of_numbers_and_answers_are_told_with_their_rows(
     )
     write.report(record, staged, answers, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
-    told = page.text.split("Worth a look")[1].split("Files")[0].replace("\n", "")
+    told = page.text.split("Worth a look")[1].split("The rows")[0].replace("\n", "")
     assert told == f"rowswhat2{FLAGS['numbers_disagree']}1{FLAGS['check_digit']}"

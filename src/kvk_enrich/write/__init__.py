@@ -12,13 +12,14 @@ from kvk_enrich.write.dialects import DIALECTS
 from kvk_enrich.write.enriched import enriched
 from kvk_enrich.write.failed import failed
 from kvk_enrich.write.publish import check, together
-from kvk_enrich.write.report import report
+from kvk_enrich.write.report import Compared, report
 from kvk_enrich.write.settle import counts, worth
 from kvk_enrich.write.workbook import check_sheet, workbook
 from kvk_enrich.write.written import Written
 
 __all__ = [
     "DIALECTS",
+    "Compared",
     "Written",
     "branches",
     "changes",

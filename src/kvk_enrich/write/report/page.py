@@ -1,112 +1,272 @@
 """
-One page for people: what became of the list, what it cost, what to do about the rest.
+The page itself, put together from figures, findings and charts.
 
-The page is self-contained: no script, nothing loaded from elsewhere, and a policy in its head that forbids both.
-Texts of the list and of the register are escaped; they cannot become markup.
+It is self-contained: no script, nothing loaded from elsewhere, and a policy in its head that forbids both.
+Texts of the list and of the register are escaped; they cannot become markup. The same data make the same page.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, Final
 
 import jinja2
 import msgspec
 import polars as pl
+from markupsafe import Markup
 
+from kvk_enrich import compare, own
+from kvk_enrich.identifiers import masking
 from kvk_enrich.reasons import FLAGS, REASONS
-from kvk_enrich.record import RunRecord
+from kvk_enrich.record import OutputFile, RunRecord
 from kvk_enrich.write.failed import items
+from kvk_enrich.write.report import charts, figures
+from kvk_enrich.write.report.findings import findings
+from kvk_enrich.write.report.numbers import numbers, shown
+from kvk_enrich.write.report.words import WORDS
 from kvk_enrich.write.settle import flagged, tally
 from kvk_enrich.write.written import Written, described
 
-_ITEMS_SHOWN = 20
-
-_HEADLINES = {
-    "complete": "Every row has its final answer.",
-    "partial": "Finished, but some rows could not be asked. Run the same command again to ask just those.",
-    "stopped": "Stopped early. Run the same command again to go on; nothing is paid twice.",
-}
+_ITEMS_SHOWN: Final = 20
+_LINES_SHOWN: Final = 15
 
 
-def report(record: RunRecord, staged: Path, answers: pl.DataFrame, path: Path) -> Written:
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What was compared with the list: the names of the *fields*, and the *differences*."""
+
+    fields: Sequence[str]
+    differences: pl.DataFrame
+
+
+def report(
+    record: RunRecord,
+    staged: Path,
+    answers: pl.DataFrame,
+    path: Path,
+    *,
+    compared: Compared | None = None,
+    changed: pl.DataFrame | None = None,
+    words: Mapping[str, str] = WORDS,
+) -> Written:
     """
     Write the page.
 
     Args:
         record: The run, with the outputs written so far.
-        staged: As for :func:`kvk_enrich.write.enriched.enriched`.
-        answers: As for :func:`kvk_enrich.write.failed.failed`.
+        staged: As for :func:`kvk_enrich.write.enriched.enriched`; where the list was compared, with its verdicts.
+        answers: As for :func:`kvk_enrich.write.failed.failed`; the more columns, the more the page tells.
         path: The HTML file to write.
+        compared: Where the list was compared with the register.
+        changed: What changed since the last run (:data:`kvk_enrich.changes.CHANGES`), where that was asked for.
+        words: All words of the page; those of :data:`kvk_enrich.write.report.words.WORDS` are English.
 
     Raises:
         OSError: It cannot be written.
     """
-    totals = msgspec.structs.asdict(record.rows)
-    reasons = tally(staged, answers).filter(pl.col("enrich_reason").is_not_null())
-    listed = items(staged, answers)
-    outputs = record.outputs
-    page = _TEMPLATES.get_template("report.html").render(
+    made = _Page(record, staged, answers, words)
+    environment = _environment(made)
+    page = environment.get_template("page.html").render(
         record=record,
-        headline=_HEADLINES[record.state] if record.stop_reason is None else _stopped(record.stop_reason),
-        outcomes=[(outcome, rows) for outcome, rows in totals.items() if outcome != "total"],
-        reasons=[(rows, outcome, REASONS[reason]) for outcome, reason, rows in reasons.iter_rows()],
-        flags=[(rows, FLAGS[flag]) for flag, rows in flagged(staged, answers)],
-        items=listed.head(_ITEMS_SHOWN).collect(engine="streaming").to_dicts(),
-        listed=listed.select(pl.len()).collect(engine="streaming").item(),
-        files=[("enriched list", outputs.enriched), ("failed items", outputs.failed)] if outputs else [],
+        **made.run(),
+        **made.register(),
+        **made.findings(compared),
+        compared=made.compared(compared) if compared else None,
+        changed=made.changed(changed) if changed is not None else None,
     )
     path.write_text(page, encoding="utf-8")
     return described(path, None)
 
 
-def _stopped(reason: str) -> str:
-    sentence = REASONS[reason].sentence if reason in REASONS else f"Stopped early: {reason}."
-    return f"{sentence} {_HEADLINES['stopped']}"
+class _Page:
+    """The parts of the page, as its template takes them."""
+
+    def __init__(self, record: RunRecord, staged: Path, answers: pl.DataFrame, words: Mapping[str, str]) -> None:
+        self.record = record
+        self.staged = staged
+        self.answers = answers
+        self.words = words
+        self.numbers = numbers(staged, answers)
+
+    def say(self, name: str, **values: object) -> str:
+        """Return the words of this *name*."""
+        return self.words[name].format(**values)
+
+    def count(self, number: int) -> str:
+        """Return *number* as people read it."""
+        return f"{number:,}".replace(",", self.words["thousands"])
+
+    def money(self, amount: Decimal) -> str:
+        """Return *amount* as people read it."""
+        whole, _, cents = f"{amount:f}".partition(".")
+        return f"{self.count(int(whole))}{self.words['decimal']}{cents}"
+
+    def share(self, part: int, whole: int) -> str:
+        """Return *part* of *whole* in percent; never all or nothing of what is not."""
+        percent = 100 * part / whole if whole else 0.0
+        if 0 < part < whole:
+            percent = min(max(percent, 0.1), 99.9)
+        return f"{percent:.1f}".replace(".", self.words["decimal"]) + "%"
+
+    def duration(self, seconds: float) -> str:
+        """Return *seconds* as people read them."""
+        minutes, rest = divmod(round(seconds), 60)
+        hours, minutes = divmod(minutes, 60)
+        if hours:
+            return self.say("duration.hours", hours=hours, minutes=minutes)
+        if minutes:
+            return self.say("duration.minutes", minutes=minutes, seconds=rest)
+        return self.say("duration.seconds", seconds=f"{seconds:.1f}".replace(".", self.words["decimal"]))
+
+    def names(self, beginning: str) -> dict[str, str]:
+        """Return the words whose names begin so, by the rest of their names."""
+        start = f"{beginning}."
+        return {name.removeprefix(start): text for name, text in self.words.items() if name.startswith(start)}
+
+    def run(self) -> dict[str, Any]:
+        """Return what became of the rows, and why."""
+        totals = {name: rows for name, rows in msgspec.structs.asdict(self.record.rows).items() if name != "total"}
+        outcomes = self.names("outcome")
+        reasons = tally(self.staged, self.answers).filter(pl.col("enrich_reason").is_not_null())
+        listed = items(self.staged, self.answers)
+        return {
+            "headline": self._headline(),
+            "outcomes": totals,
+            "outcome_chart": charts.strip(
+                "outcomes", self.say("column.outcome"), [*totals.items()], outcomes, self.count
+            ),
+            "reasons": [(rows, outcome, REASONS[reason]) for outcome, reason, rows in reasons.iter_rows()],
+            "flags": [(rows, FLAGS[flag]) for flag, rows in flagged(self.staged, self.answers)],
+            "items": listed.head(_ITEMS_SHOWN).collect(engine="streaming").to_dicts(),
+            "listed": listed.select(pl.len()).collect(engine="streaming").item(),
+            "files": [*self._files()],
+        }
+
+    def _headline(self) -> str:
+        ending, reason = self.say(f"headline.{self.record.state}"), self.record.stop_reason
+        if reason is None:
+            return ending
+        told = REASONS[reason].sentence if reason in REASONS else self.say("headline.reason", reason=reason)
+        return f"{told} {self.say('headline.stopped')}"
+
+    def _files(self) -> Iterator[tuple[str, OutputFile]]:
+        outputs = msgspec.structs.asdict(self.record.outputs) if self.record.outputs else {}
+        for name, file in outputs.items():
+            if isinstance(file, OutputFile) and f"file.{name}" in self.words:
+                yield self.say(f"file.{name}"), file
+
+    def register(self) -> dict[str, Any]:
+        """Return what the registers know of the companies and VAT numbers."""
+        those = figures.companies(self.numbers)
+        vat = figures.vat_states(self.numbers) if "vat_status" in self.answers.columns else []
+        totals = {state: sum(line[place] for _, line in vat) for place, state in enumerate(figures.VAT_STATES)}
+        chart = (
+            charts.stacks("vat", self.say("vat.states"), vat, self._labels("state"), self.names("vat"), self.count)
+            if vat
+            else None
+        )
+        return {
+            "companies": those.height,
+            "states": dict(figures.states(those)),
+            "charts": [*self._charts(those)],
+            "vat": totals if vat else None,
+            "vat_chart": chart,
+        }
+
+    def _charts(self, those: pl.DataFrame) -> Iterator[tuple[str, Markup]]:
+        """Yield the charts of companies that have anything to show, with the names of their titles."""
+        states = figures.states(those)
+        known = sum(count for state, count in states if state != figures.UNKNOWN)
+        if known:
+            centre = self.share(dict(states).get("active", 0), known)
+            labels = self._labels("companies")
+            yield "state", charts.ring("state", labels["state"], states, labels, self.count, centre=centre)
+        for name, counts, draw, words in (
+            ("ages", figures.ages(those, self.record.finished_at.date()), charts.columns, "age"),
+            ("forms", figures.legal_forms(those), charts.bars, "form"),
+            ("sectors", figures.sectors(those), charts.bars, "sector"),
+            ("provinces", figures.provinces(those), charts.tiles, "province"),
+        ):
+            if counts:
+                title = self.say(f"companies.{name}")
+                yield name, draw(name, title, counts, self._labels(words), self.count)
+
+    def _labels(self, beginning: str) -> dict[str, str]:
+        """Return the labels of a chart's parts, those of the rest and of the unknown among them."""
+        ends = {name: self.words[name] for name in (figures.OTHER, figures.UNKNOWN)}
+        names = self.names(beginning)
+        if beginning == "sector":
+            names = {letter: f"{letter} {name}" for letter, name in names.items()}
+        return ends | names
+
+    def findings(self, compared: Compared | None) -> dict[str, Any]:
+        """Return what is worth a look."""
+        return {"findings": findings(self.staged, self.numbers, compared.differences if compared else None)}
+
+    def compared(self, compared: Compared) -> dict[str, Any]:
+        """Return what was compared, what differs, and the first lines of it."""
+        columns = [f"cmp_{field}" for field in compared.fields]
+        rows = pl.scan_parquet(self.staged, glob=False).select(own.columns(columns))
+        counted = [
+            (own.column(column) == verdict).sum().alias(f"{column}/{verdict}")
+            for column in columns
+            for verdict in compare.VERDICT.categories
+        ]
+        counts = rows.select(counted).collect(engine="streaming").row(0, named=True)
+        verdicts = [
+            (field, {verdict: counts[f"cmp_{field}/{verdict}"] for verdict in compare.VERDICT.categories})
+            for field in compared.fields
+        ]
+        changed = compared.differences.filter(pl.col("verdict").cast(pl.String) == compare.CHANGED)
+        lines = changed.head(_LINES_SHOWN).with_columns(
+            _safe("ours"), _safe("theirs"), number=shown(pl.col("kind"), pl.col("number"))
+        )
+        return {
+            "verdicts": verdicts,
+            "most": max((sum(by.values()) for _, by in verdicts), default=0),
+            "differs": not compared.differences.is_empty(),
+            "lines": lines.to_dicts(),
+            "changed": changed.height,
+        }
+
+    def changed(self, changed: pl.DataFrame) -> dict[str, Any]:
+        """Return what changed in the register, and the first lines of it."""
+        counts = changed["change"].value_counts(name="count").sort("count", "change", descending=[True, False])
+        lines = changed.head(_LINES_SHOWN).with_columns(number=shown(pl.col("kind"), pl.col("number")))
+        return {"counts": counts.rows(), "lines": lines.to_dicts(), "changed": changed.height}
+
+
+def _safe(column: str) -> pl.Expr:
+    """Return compared values without the digits of VAT numbers that may be citizen service numbers."""
+    hidden = masking.refused_column(pl.col(column), pl.lit(None, pl.String))
+    return pl.when(pl.col("field") == "vat_number").then(hidden).otherwise(column).alias(column)
 
 
 def _name(path: str) -> str:
     return Path(path).name
 
 
-def _words(code: str) -> str:
-    return code.replace("_", " ")
-
-
-def _count(number: int) -> str:
-    return f"{number:,}"
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else "0.0%"
-
-
-def _money(amount: Decimal) -> str:
-    return f"{amount:,f}"
-
-
 def _time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
-
-
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("kvk_enrich.write", "."),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_TEMPLATES.filters |= {
-    "name": _name,
-    "words": _words,
-    "count": _count,
-    "share": _share,
-    "money": _money,
-    "time": _time,
-    "duration": _duration,
-}
+def _environment(page: _Page) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("kvk_enrich.write.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "name": _name,
+        "count": page.count,
+        "share": page.share,
+        "money": page.money,
+        "time": _time,
+        "duration": page.duration,
+    }
+    environment.globals["say"] = page.say
+    return environment
