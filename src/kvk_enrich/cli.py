@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, Type
 import typer
 
 from kvk_enrich import __version__
-from kvk_enrich.errors import ConfigError, Declined, EnrichError, ExitCode, StorageError
+from kvk_enrich.errors import ConfigError, Declined, EnrichError, ExitCode, StorageError, Terminated
+from kvk_enrich.errors import heeded as _heeded
+from kvk_enrich.lang import ENGLISH, Words, words
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -77,6 +79,7 @@ CaBundle = Annotated[
     typer.Option(help="Authorities to trust besides the system's, in PEM: of a proxy that inspects TLS."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+LangOption = Annotated[str | None, typer.Option("--lang", help="What people read: en or nl. [that of the locale]")]
 
 
 def _job_flags(
@@ -109,12 +112,12 @@ def _job_flags(
         ),
     ] = None,
     geo_data: Annotated[bool | None, typer.Option("--geo-data", help="Also coordinates and BAG id. [no]")] = None,
-    max_eur: Annotated[str | None, typer.Option(help="Spend at most this in this run. [the month's allowance]")] = None,
-    max_calls: Annotated[str | None, typer.Option(help="Make at most so many calls in this run.")] = None,
-    max_age: Annotated[str | None, typer.Option(help="Reuse answers younger than this. [30d]")] = None,
     job: Annotated[
         str | None, typer.Option(metavar="NAME", help="Whose share of the month's allowance it uses (budget.share).")
     ] = None,
+    max_eur: Annotated[str | None, typer.Option(help="Spend at most this in this run. [the month's allowance]")] = None,
+    max_calls: Annotated[str | None, typer.Option(help="Make at most so many calls in this run.")] = None,
+    max_age: Annotated[str | None, typer.Option(help="Reuse answers younger than this. [30d]")] = None,
     max_runtime: Annotated[str | None, typer.Option(help="Stop asking after this time, such as 90m or 2h.")] = None,
     deadline: Annotated[
         str | None, typer.Option(metavar="HH:MM", help="Stop asking at this time of day (Amsterdam).")
@@ -144,11 +147,19 @@ def _job_flags(
     evidence: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also make an evidence pack for an audit; see verify.")
     ] = None,
+    metrics: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write figures of the run for Prometheus: a .prom textfile.")
+    ] = None,
+    notify_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="POST the run record here at the end, whatever the end. [nowhere]"),
+    ] = None,
     sample: Annotated[str | None, typer.Option(help="Only the first N distinct numbers.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Of a CSV, such as windows-1252. [utf-8]")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Of a CSV: comma, semicolon or tab. [found]")] = None,
     sheet: Annotated[str | None, typer.Option(help="Of a workbook. [the first visible]")] = None,
     csv_dialect: Annotated[str | None, typer.Option(help="Of CSV outputs: standard or excel-nl. [standard]")] = None,
+    lang: LangOption = None,
     ca_bundle: CaBundle = None,
     yes: Annotated[bool | None, typer.Option("--yes", help="Do not ask before spending.")] = None,
     config: ConfigFile = None,
@@ -183,11 +194,12 @@ def run_command(flags: dict[str, Any]) -> None:
     from kvk_enrich import flow, record
 
     job, as_json = _job(flags)
-    with _progress() as progress:
-        finished = flow.run(job, progress=progress, confirm=_confirmed(job.yes, progress))
+    told = words(job.lang)
+    with _progress(told) as progress:
+        finished = flow.run(job, progress=progress, confirm=_confirmed(job.yes, progress, told))
     if as_json:
         _write(record.to_json(finished.record))
-    _tell(finished)
+    _tell(finished, told)
     raise typer.Exit(finished.exit_code)
 
 
@@ -199,12 +211,13 @@ def plan_command(flags: dict[str, Any]) -> None:
     from kvk_enrich.progress import Notes
 
     job, as_json = _job(flags, need_key=False)
-    with Notes(sys.stderr) as progress:
+    told = words(job.lang)
+    with Notes(sys.stderr, told) as progress:
         forecast = flow.forecast(job, progress=progress)
     if as_json:
         _write(record.to_json(forecast.record))
     else:
-        _say(*_forecast_lines(forecast))
+        _say(*_forecast_lines(forecast, told))
 
 
 @app.command("inspect")
@@ -223,6 +236,7 @@ def inspect_command(
     encoding: Annotated[str | None, typer.Option(help="Of a CSV, such as windows-1252. [utf-8]")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Of a CSV: comma, semicolon or tab. [found]")] = None,
     sheet: Annotated[str | None, typer.Option(help="Of a workbook. [the first visible]")] = None,
+    lang: LangOption = None,
     home: Home = None,
     config: ConfigFile = None,
     json: Json = False,
@@ -239,10 +253,12 @@ def inspect_command(
         "encoding": encoding,
         "delimiter": delimiter,
         "sheet": sheet,
+        "lang": lang,
         "home": home,
     }
-    seen = inspecting.inspect(input, read(flags, config_file=config))
-    _print(json, lambda: seen, lambda: telling.inspection(seen))
+    settings = read(flags, config_file=config)
+    seen = inspecting.inspect(input, settings)
+    _print(json, lambda: seen, lambda: telling.inspection(seen, words(settings.lang)))
 
 
 @app.command("apply")
@@ -316,6 +332,7 @@ def explain_command(
     source: Annotated[str | None, typer.Option(help="Who answers: kvk, kvk-test, kvkbase or practice. [kvk]")] = None,
     products: Annotated[str | None, typer.Option(help="What would be bought. [basisprofiel]")] = None,
     strict: Annotated[bool | None, typer.Option("--strict", help="Refuse a wrong check digit. [no]")] = None,
+    lang: LangOption = None,
     home: Home = None,
     config: ConfigFile = None,
     json: Json = False,
@@ -332,10 +349,12 @@ def explain_command(
         "source": source,
         "products": products,
         "strict": strict,
+        "lang": lang,
         "home": home,
     }
-    told = explaining.explain(load(flags, config_file=config, need_key=False), number)
-    _print(json, lambda: asdict(told), lambda: telling.explanation(told))
+    job = load(flags, config_file=config, need_key=False)
+    told = explaining.explain(job, number)
+    _print(json, lambda: asdict(told), lambda: telling.explanation(told, words(job.lang)))
 
 
 @app.command("search")
@@ -349,6 +368,7 @@ def search_command(
     autocomplete: Annotated[
         bool, typer.Option("--autocomplete", help="TEXT is how the name begins; kvkbase only.")
     ] = False,
+    lang: LangOption = None,
     ca_bundle: CaBundle = None,
     home: Home = None,
     config: ConfigFile = None,
@@ -364,8 +384,9 @@ def search_command(
     wanted = searching.Wanted(
         text=text, postcode=postcode, house_number=house_number, city=city, inactive=all_, autocomplete=autocomplete
     )
-    found = searching.search(_settings(home, config, source, ca_bundle), wanted)
-    _print(json, lambda: found, lambda: telling.hits(found))
+    settings = _settings(home, config, source, ca_bundle, lang)
+    found = searching.search(settings, wanted)
+    _print(json, lambda: found, lambda: telling.hits(found, words(settings.lang)))
 
 
 def _job(flags: dict[str, Any], *, need_key: bool = True) -> tuple[Any, bool]:
@@ -377,28 +398,29 @@ def _job(flags: dict[str, Any], *, need_key: bool = True) -> tuple[Any, bool]:
     return load(flags, config_file=config_file, need_key=need_key), as_json
 
 
-def _confirmed(yes: bool, progress: "Progress") -> Callable[["Forecast"], None] | None:
+def _confirmed(yes: bool, progress: "Progress", words: Words) -> Callable[["Forecast"], None] | None:
     """Return how the user is asked before spending: on a terminal, and only there."""
     if yes or not sys.stdin.isatty() or not sys.stderr.isatty():
         return None
 
     def confirm(forecast: "Forecast") -> None:
         progress.finish()
-        _say(*_forecast_lines(forecast))
-        if not _is_agreed("Ask the register now?"):
-            raise Declined("nothing was asked, nothing was spent")
+        _say(*_forecast_lines(forecast, words))
+        if not _is_agreed("Ask the register now?", words):
+            raise Declined(words("nothing was asked, nothing was spent"))
 
     return confirm
 
 
-def _is_agreed(question: str) -> bool:
+def _is_agreed(question: str, words: Words = ENGLISH) -> bool:
     # polars' own handler lets a system call go on after Ctrl-C, so the prompt would not notice it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.siginterrupt(signal.SIGINT, True)
     try:
-        return typer.confirm(question, err=True)
+        answer = typer.prompt(f"{words(question)} [{words('y')}/N]", default="", show_default=False, err=True)
     except typer.Abort:
         return False
+    return str(answer).strip().lower() in {words("y"), words("yes")}
 
 
 @runs.callback(invoke_without_command=True)
@@ -695,29 +717,34 @@ def _say_where(urls: Mapping[str, str]) -> None:
 
 
 def _settings(
-    home: Path | None, config_file: Path | None, source: str | None = None, ca_bundle: Path | None = None
+    home: Path | None,
+    config_file: Path | None,
+    source: str | None = None,
+    ca_bundle: Path | None = None,
+    lang: str | None = None,
 ) -> Any:
     from kvk_enrich.config import read
 
-    return read({"home": home, "source": source, "ca_bundle": ca_bundle}, config_file=config_file)
+    flags = {"home": home, "source": source, "ca_bundle": ca_bundle, "lang": lang}
+    return read(flags, config_file=config_file)
 
 
-def _progress() -> "Progress":
+def _progress(words: Words) -> "Progress":
     from kvk_enrich.progress import shown_on
 
-    return shown_on(sys.stderr)
+    return shown_on(sys.stderr, words=words)
 
 
-def _tell(finished: "Finished") -> None:
+def _tell(finished: "Finished", words: Words) -> None:
     from kvk_enrich import telling
 
-    _say(*telling.finished(finished))
+    _say(*telling.finished(finished, words))
 
 
-def _forecast_lines(forecast: "Forecast") -> list[str]:
+def _forecast_lines(forecast: "Forecast", words: Words) -> list[str]:
     from kvk_enrich import telling
 
-    return telling.forecast(forecast)
+    return telling.forecast(forecast, words)
 
 
 def _print(as_json: bool, data: Callable[[], object], lines: Callable[[], list[str]]) -> None:
@@ -759,14 +786,6 @@ def _hold_streams() -> None:
 
 
 _STDERR: Final = 2
-
-
-class Terminated(BaseException):
-    """SIGTERM or SIGHUP arrived outside the asking part of a run."""
-
-
-_heeded: Final[list[ExitCode]] = []
-"""What the signals that have come end with."""
 
 
 def _heed(number: int, frame: FrameType | None) -> NoReturn:

@@ -16,6 +16,7 @@ from kvk_enrich.columns import Column
 from kvk_enrich.config import Job, config_sha256, deciding_json
 from kvk_enrich.errors import ExitCode
 from kvk_enrich.knowing import Books, Knowledge
+from kvk_enrich.lang import words
 from kvk_enrich.listing import Listed
 from kvk_enrich.model import Status, euro
 from kvk_enrich.sources import register_id
@@ -76,12 +77,12 @@ class Result:
         files = targets(self.job)
         enriched, failed, report, run_json = files[0], *files[-3:]
         dialect = write.DIALECTS[self.job.csv_dialect]
-        staged = self.listed.staged
+        staged, told = self.listed.staged, words(self.job.lang)
         compared, changed = self._differences(), self._changes()
         with evidence.pack(self.job.evidence) as pack, write.together(files) as drafts:
             written = record.Outputs(
                 enriched=_output(enriched, self._enriched(rows, exit_code, drafts[enriched])),
-                failed=_output(failed, write.failed(staged, self.answers, drafts[failed], dialect)),
+                failed=_output(failed, write.failed(staged, self.answers, drafts[failed], dialect, told)),
                 branches=self._branches(drafts),
                 **self._compared(compared, drafts),
                 diff=self._diff(changed, drafts),
@@ -122,7 +123,8 @@ class Result:
     def _enriched(self, rows: record.Rows, exit_code: ExitCode, draft: Path) -> write.Written:
         staged = self.listed.staged
         if draft.suffix.lower() == ".xlsx":
-            return write.workbook(self._record(rows, exit_code, None), staged, self.answers, self.added, draft)
+            run = self._record(rows, exit_code, None)
+            return write.workbook(run, staged, self.answers, self.added, draft, words(self.job.lang))
         return write.enriched(staged, self.answers, self.added, draft, write.DIALECTS[self.job.csv_dialect])
 
     def _branches(self, drafts: Mapping[Path, Path]) -> record.OutputFile | msgspec.UnsetType:

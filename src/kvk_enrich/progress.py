@@ -19,7 +19,8 @@ from rich.live import Live
 from rich.text import Text
 
 from kvk_enrich.clock import Clock, SystemClock
-from kvk_enrich.model import MICRO, Status
+from kvk_enrich.lang import ENGLISH, Words
+from kvk_enrich.model import MICRO, Status, euro
 
 LINE_EVERY_SECONDS: Final = 10.0
 REDRAWS_PER_SECOND: Final = 4
@@ -133,14 +134,14 @@ class _Counted(Progress):
 class Notes(Progress):
     """Only what is said once, as a plain line: for commands that take no time."""
 
-    def __init__(self, stream: TextIO) -> None:
-        """Write to *stream*."""
-        self._stream = stream
+    def __init__(self, stream: TextIO, words: Words = ENGLISH) -> None:
+        """Write to *stream*, in the language of *words*."""
+        self._stream, self._words = stream, words
 
     def note(self, text: str) -> None:
         """Write *text*, if anybody still listens."""
         with suppress(OSError):
-            self._stream.write(f"{text}\n")
+            self._stream.write(f"{self._words.said(text)}\n")
 
 
 class Lines(_Counted):
@@ -206,9 +207,10 @@ class Lines(_Counted):
 class Bar(_Counted):
     """Two lines at the foot of a terminal, redrawn four times a second."""
 
-    def __init__(self, console: Console, clock: Clock) -> None:
-        """Draw on *console*."""
+    def __init__(self, console: Console, clock: Clock, words: Words = ENGLISH) -> None:
+        """Draw on *console*, in the language of *words*."""
         super().__init__(clock)
+        self._words = words
         self._live = Live(
             self,
             console=console,
@@ -224,7 +226,7 @@ class Bar(_Counted):
 
     def note(self, text: str) -> None:
         """Print *text* above the bar."""
-        self._live.console.print(Text(text))
+        self._live.console.print(Text(self._words.said(text)))
 
     def finish(self) -> None:
         """Draw for the last time and leave the lines standing."""
@@ -233,22 +235,25 @@ class Bar(_Counted):
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw: rich calls this from its own thread."""
-        for line in _drawn(self.tally, ascii_only=options.ascii_only):
+        for line in _drawn(self.tally, self._words, ascii_only=options.ascii_only):
             yield Text(line, no_wrap=True, overflow="ellipsis")
 
 
-def _drawn(tally: Tally, *, ascii_only: bool) -> Iterator[str]:
+def _drawn(tally: Tally, words: Words, *, ascii_only: bool) -> Iterator[str]:
     done, left = tally.done, tally.seconds_left()
     share = done / tally.total if tally.total else 1.0
     full = int(share * _BAR_WIDTH)
     filled, empty = ("#", "-") if ascii_only else ("━", "╌")
     bar = filled * full + empty * (_BAR_WIDTH - full)
-    pace = f"{tally.rate():.0f}/s" if done < tally.total else "done"
-    wait = f", {_clock_time(left)} left" if left and done < tally.total else ""
-    yield f"{bar} {int(share * 100)} %  {done:,} of {tally.total:,}  {pace}{wait}"
-    counts = [f"{status.replace('_', ' ')} {count:,}" for status, count in tally.counts.items() if count]
-    money = f"EUR {_euro(tally.spent_micro)} of {_euro(tally.expected_micro)}"
-    yield "  ".join([*counts, f"cached {tally.cached:,}", money, *([f"({tally.state})"] if tally.state else [])])
+    pace = f"{tally.rate():.0f}/s" if done < tally.total else words("done")
+    wait = f", {words('{time} left', time=_clock_time(left))}" if left and done < tally.total else ""
+    of = words("{done} of {total}", done=words.number(done), total=words.number(tally.total))
+    yield f"{bar} {int(share * 100)} %  {of}  {pace}{wait}"
+    counts = [f"{words.code(status)} {words.number(count)}" for status, count in tally.counts.items() if count]
+    spent, expected = (words.euro(euro(amount)) for amount in (tally.spent_micro, tally.expected_micro))
+    money = words("EUR {spent} of {expected}", spent=spent, expected=expected)
+    state = [f"({words.said(tally.state)})"] if tally.state else []
+    yield "  ".join([*counts, words("cached {count}", count=words.number(tally.cached)), money, *state])
 
 
 def _clock_time(seconds: int) -> str:
@@ -261,10 +266,10 @@ def _euro(amount: int) -> str:
     return f"{Decimal(amount) / MICRO:.2f}"
 
 
-def shown_on(stream: TextIO, clock: Clock | None = None) -> Progress:
-    """Return a bar when *stream* is a terminal that can move its cursor, JSON lines when it is not."""
+def shown_on(stream: TextIO, clock: Clock | None = None, words: Words = ENGLISH) -> Progress:
+    """Return a bar when *stream* is a terminal that can move its cursor, JSON lines, in English, when it is not."""
     clock = clock or SystemClock()
     console = Console(file=stream)
     if stream.isatty() and not console.is_dumb_terminal:
-        return Bar(console, clock)
+        return Bar(console, clock, words)
     return Lines(stream, clock)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from kvk_enrich.errors import ExitCode
+from kvk_enrich.lang import ENGLISH, Words
 from kvk_enrich.model import euro
 from kvk_enrich.reasons import FLAGS, REASONS
 
@@ -40,76 +41,133 @@ _LEFT: Final = 20
 _ACTIVE = {True: "yes", False: "no", None: "not told"}
 
 
-def finished(end: "Finished") -> list[str]:
+def finished(end: "Finished", words: Words = ENGLISH) -> list[str]:
     """Return the summary of a run: counts, money, files, what to type next."""
     record = end.record
     rows, calls = record.rows, record.calls
     lines = [
-        f"Run {record.run_id}: {record.state} after {_duration(record.seconds)}",
-        f"  rows    {rows.total:,}: {_outcomes(rows, end.not_selected)}",
-        f"  calls   {calls.sent:,} sent for EUR {_euro(record.cost_eur)}",
-        f"  saved   EUR {_euro(record.saved_eur)} by what was known and by asking each number once",
+        words(
+            "Run {run}: {state} after {time}",
+            run=record.run_id,
+            state=words(record.state),
+            time=words.duration(record.seconds),
+        ),
+        words(
+            "  rows    {total}: {outcomes}",
+            total=words.number(rows.total),
+            outcomes=_outcomes(rows, end.not_selected, words),
+        ),
+        words("  calls   {sent} sent for EUR {cost}", sent=words.number(calls.sent), cost=words.euro(record.cost_eur)),
+        words(
+            "  saved   EUR {saved} by what was known and by asking each number once", saved=words.euro(record.saved_eur)
+        ),
     ]
     if record.numbers.stale:
         lines.append(
-            f"  stale   {_count(record.numbers.stale, 'number')} with an older answer (enrich_flags, enrich_fetched_at)"
+            words(
+                "  stale   {numbers} with an older answer (enrich_flags, enrich_fetched_at)",
+                numbers=words.count(record.numbers.stale, "number"),
+            )
         )
     if calls.in_doubt:
-        lines.append(f"  doubt   {_count(calls.in_doubt, 'call')} of a killed run may have been paid without an answer")
+        lines.append(
+            words(
+                "  doubt   {calls} of a killed run may have been paid without an answer",
+                calls=words.count(calls.in_doubt, "call"),
+            )
+        )
     if end.cause:
-        lines.append(f"  stop    {end.cause}")
+        lines.append(words("  stop    {cause}", cause=words.said(end.cause)))
     if record.outputs is not None:
         made = record.outputs
         files = [made.enriched, made.branches, made.changes, made.patch, made.undo, made.diff, made.failed, made.report]
-        lines += [f"  file    {file.path}{_rows(file.rows)}" for file in files if file]
-        lines.append(f"  record  {end.record_path}")
+        lines += [
+            words("  file    {path}{rows}", path=file.path, rows=_rows(file.rows, words)) for file in files if file
+        ]
+        lines.append(words("  record  {path}", path=end.record_path))
         if made.evidence:
-            lines.append(f"  proof   {made.evidence.path}: note the SHA-256 of its manifest elsewhere:")
+            lines.append(
+                words("  proof   {path}: note the SHA-256 of its manifest elsewhere:", path=made.evidence.path)
+            )
             lines.append(f"          {made.evidence.sha256}")
     if end.exit_code == ExitCode.CEILING and record.stop_reason:
         reason = REASONS[record.stop_reason]
-        lines.append(f"Deferred: {reason.sentence} {reason.what_to_do}")
+        lines.append(
+            words(
+                "Deferred: {sentence} {what_to_do}",
+                sentence=words(reason.sentence),
+                what_to_do=words(reason.what_to_do),
+            )
+        )
     elif end.exit_code in _NEXT:
-        lines.append(_NEXT[end.exit_code])
+        lines.append(words(_NEXT[end.exit_code]))
     return lines
 
 
-def forecast(planned: "Forecast") -> list[str]:
+def forecast(planned: "Forecast", words: Words = ENGLISH) -> list[str]:
     """Return what a run would do, in euro and minutes."""
     record = planned.record
     rows, numbers, ahead, budget = record.rows, record.numbers, record.forecast, record.budget
     columns = record.input.columns
-    where = f"column{'' if len(columns) == 1 else 's'} {' and '.join(repr(column) for column in columns)}"
+    names = words(" and ").join(repr(column) for column in columns)
+    where = words("column {names}" if len(columns) == 1 else "columns {names}", names=names)
     unit = "token" if any(tariff.unit == "token" for tariff in planned.plan.tariffs.values()) else "call"
     lines = [
-        f"{record.input.path}: {_count(rows.total, 'row')}, numbers in {where}",
-        f"  {_count(numbers.distinct, 'distinct number')}: {numbers.cached:,} known, {numbers.asked:,} to ask",
-        f"  {_count(rows.invalid, 'row')} without a usable number",
-        *_ways(planned),
-        f"  cost EUR {_euro(ahead.cost_eur)}{_most(planned)}, about {_duration(ahead.seconds)} of asking",
-        f"  account {budget.account}: {budget.left:,} of {budget.limit:,} {unit}s left in {budget.month}",
-        f"  after this run {ahead.left_after:,} {unit}s left",
+        words(
+            "{list}: {rows}, numbers in {columns}",
+            list=record.input.path,
+            rows=words.count(rows.total, "row"),
+            columns=where,
+        ),
+        words(
+            "  {numbers}: {known} known, {asked} to ask",
+            numbers=words.count(numbers.distinct, "distinct number"),
+            known=words.number(numbers.cached),
+            asked=words.number(numbers.asked),
+        ),
+        words("  {rows} without a usable number", rows=words.count(rows.invalid, "row")),
+        *_ways(planned, words),
+        words(
+            # It may depend on the answers what is asked next.
+            "  cost EUR {cost} at most, about {time} of asking"
+            if planned.plan.later
+            else "  cost EUR {cost}, about {time} of asking",
+            cost=words.euro(ahead.cost_eur),
+            time=words.duration(ahead.seconds),
+        ),
+        words(
+            "  account {account}: {left} of {limit} left in {month}",
+            account=budget.account,
+            left=words.number(budget.left),
+            limit=words.count(budget.limit, unit),
+            month=budget.month,
+        ),
+        words("  after this run {left} left", left=words.count(ahead.left_after, unit)),
     ]
+    if numbers.stale:
+        stale = words.count(numbers.stale, "number")
+        lines.append(words("  of those known {numbers} with an older answer: no money to ask anew", numbers=stale))
     reasons = planned.plan.deferred["reason"].value_counts(sort=True).rows()
-    return lines + [f"  {count:,} deferred: {REASONS[reason].sentence}" for reason, count in reasons]
+    return lines + [
+        words("  {count} deferred: {sentence}", count=words.number(count), sentence=words(REASONS[reason].sentence))
+        for reason, count in reasons
+    ]
 
 
-def _ways(planned: "Forecast") -> list[str]:
+def _ways(planned: "Forecast", words: Words) -> list[str]:
     """Return which products are asked for, where it is more than the one that companies cost."""
     plan = planned.plan
-    asked = [f"{count:,} {product}{_price(plan.tariffs[product])}" for product, count in plan.counts.items()]
-    return [f"  to ask for: {', '.join(asked)}"] if len(asked) > 1 else []
+    asked = [
+        f"{words.number(count)} {product}{_price(plan.tariffs[product], words)}"
+        for product, count in plan.counts.items()
+    ]
+    return [words("  to ask for: {products}", products=", ".join(asked))] if len(asked) > 1 else []
 
 
-def _price(tariff: "Tariff") -> str:
+def _price(tariff: "Tariff", words: Words) -> str:
     if tariff.unit == "token":
-        return f" ({_count(tariff.units, 'token')} each)"
-    return "" if tariff.micro_eur else " (free)"
-
-
-def _most(planned: "Forecast") -> str:
-    """Say so when it depends on the answers what is asked next."""
-    return " at most" if planned.plan.later else ""
+        return words(" ({tokens} each)", tokens=words.count(tariff.units, "token"))
+    return "" if tariff.micro_eur else words(" (free)")
 
 
 def runs(lines: Sequence["RunLine"]) -> list[str]:
@@ -149,10 +207,29 @@ def ledger(lines: Sequence["LedgerLine"]) -> list[str]:
         )
         for line in lines
     ]
-    return _table(
-        ("period", "register", "account", "used", "left", "EUR calls", "EUR fee", "EUR total", "EUR by month's end"),
-        table,
-    )
+    head = ("period", "register", "account", "used", "left", "EUR calls", "EUR fee", "EUR total", "EUR by month's end")
+    return [*_table(head, table), *(told for line in lines for told in _burn_down(line))]
+
+
+def _burn_down(line: "LedgerLine") -> list[str]:
+    """Return how fast the present month of an account goes, and what jobs used of it."""
+    if line.limit is None or not line.units or line.per_day is None:
+        return []
+    ends = "which lasts the month" if line.ends_on is None else f"so that it ends on {line.ends_on}"
+    lines = [
+        f"{line.register} ({line.account}): {line.units * 100 // line.limit if line.limit else 100} % of {line.limit:,}"
+        f" used, {line.per_day:,} a day, {ends}"
+    ]
+    lines += [
+        f"  job {job.job}: {job.units:,} used"
+        + (f" (kept for it {job.floor:,}, at most {job.ceiling:,})" if job.ceiling is not None else "")
+        for job in line.jobs
+    ]
+    if line.warning is not None:
+        lines.append(
+            f"  more than {line.warning} % of the month's allowance is used" if line.left else "  nothing is left"
+        )
+    return lines
 
 
 def adjusted(line: "Adjusted") -> list[str]:
@@ -165,82 +242,101 @@ def adjusted(line: "Adjusted") -> list[str]:
     ]
 
 
-def inspection(seen: "Inspection") -> list[str]:
+def inspection(seen: "Inspection", words: Words = ENGLISH) -> list[str]:
     """Return what is in a list: columns, numbers, what a run would repair and refuse."""
-    lines = [f"{seen.path}: {_count(seen.rows, 'row')}", *seen.notes]
+    lines = [f"{seen.path}: {words.count(seen.rows, 'row')}", *map(words.said, seen.notes)]
     held = [
         (
             repr(column.column),
-            f"{column.filled:,}",
-            ", ".join(f"{count:,} {kind}" for kind, count in column.kinds.items()),
-            "read" if column.column in seen.read else "",
+            words.number(column.filled),
+            ", ".join(f"{words.number(count)} {kind}" for kind, count in column.kinds.items()),
+            words("read") if column.column in seen.read else "",
         )
         for column in seen.columns
     ]
     if held:
-        lines += ["", *_table(("column (first rows)", "filled", "numbers", ""), held)]
+        lines += ["", *_table((words("column (first rows)"), words("filled"), words("numbers"), ""), held)]
     if seen.undecided:
         return [*lines, "", seen.undecided]
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in seen.kinds.items()) or "none"
-    lines += ["", f"numbers: {kinds}; {seen.distinct:,} different, {_count(seen.duplicates, 'repetition')}"]
-    lines += [f"  {one.number} stands in {_count(one.rows, 'row')}" for one in seen.repeated]
-    for title, findings, words in (
-        ("repaired by a run", seen.repairs, None),
+    kinds = ", ".join(f"{words.number(count)} {kind}" for kind, count in seen.kinds.items()) or words("none")
+    numbers = words(
+        "numbers: {kinds}; {distinct} different, {repetitions}",
+        kinds=kinds,
+        distinct=words.number(seen.distinct),
+        repetitions=words.count(seen.duplicates, "repetition"),
+    )
+    lines += ["", numbers]
+    lines += [
+        words("  {number} stands in {rows}", number=one.number, rows=words.count(one.rows, "row"))
+        for one in seen.repeated
+    ]
+    sentences = {code: reason.sentence for code, reason in REASONS.items()}
+    for title, findings, told in (
+        ("repaired by a run", seen.repairs, {}),
         ("asked, but doubtful", seen.doubts, FLAGS),
-        ("refused, never asked", seen.refused, {code: reason.sentence for code, reason in REASONS.items()}),
+        ("refused, never asked", seen.refused, sentences),
     ):
         if findings:
             table = [
-                (f"{one.rows:,}", (words or {}).get(one.what, one.what), "; ".join(map(_example, one.examples)))
+                (
+                    words.number(one.rows),
+                    words.note(told.get(one.what, one.what)),
+                    "; ".join(_example(example, words) for example in one.examples),
+                )
                 for one in findings
             ]
-            lines += ["", *_table(("rows", title, "for example"), table)]
+            lines += ["", *_table((words("rows"), words(title), words("for example")), table)]
     return lines
 
 
-def _example(example: "Example") -> str:
+def _example(example: "Example", words: Words) -> str:
     number = f" -> {example.number}" if example.number not in (None, example.value) else ""
-    return f"row {example.row} {example.value!r}{number}"
+    return words("row {row} {value}{number}", row=example.row, value=repr(example.value), number=number)
 
 
-def hits(found: "Hits") -> list[str]:
+def hits(found: "Hits", words: Words = ENGLISH) -> list[str]:
     """Return what a search found as a table. Names come from elsewhere: what steers a terminal is taken out."""
     if not found.hits:
-        return ["Nothing found."]
+        return [words("Nothing found.")]
     table = [
         tuple(
             "".join(letter if letter.isprintable() else " " for letter in cell or "").strip()
-            for cell in (hit.kvk_number, hit.name, hit.city, hit.branch_number, hit.kind, _ACTIVE[hit.active])
+            for cell in (hit.kvk_number, hit.name, hit.city, hit.branch_number, hit.kind, words(_ACTIVE[hit.active]))
         )
         for hit in found.hits
     ]
-    lines = _table(("KVK number", "name", "city", "branch", "type", "active"), table)
+    lines = _table([words(head) for head in ("KVK number", "name", "city", "branch", "type", "active")], table)
     if found.total > len(found.hits):
-        lines.append(f"{len(found.hits):,} of {found.total:,} shown: say more of what you look for.")
+        shown, total = words.number(len(found.hits)), words.number(found.total)
+        lines.append(words("{shown} of {total} shown: say more of what you look for.", shown=shown, total=total))
     return lines
 
 
-def explanation(told: "Explanation") -> list[str]:
+def explanation(told: "Explanation", words: Words = ENGLISH) -> list[str]:
     """Return how one number is read and what it would take."""
     if told.number is None:
         reason = REASONS[told.reason or "not_a_number"]
-        return [f"{told.text!r} is not asked: {reason.sentence}", reason.what_to_do]
-    lines = [f"{told.text!r} is read as {told.kind} {told.number}" + (f" ({told.note})" if told.note else "")]
-    lines += [f"  note: {FLAGS[flag]}" for flag in told.flags]
-    head = ("call", "number", "state", "on (UTC)", "EUR")
+        refused = words("{text} is not asked: {sentence}", text=repr(told.text), sentence=words(reason.sentence))
+        return [refused, words(reason.what_to_do)]
+    read = words("{text} is read as {kind} {number}", text=repr(told.text), kind=told.kind, number=told.number)
+    lines = [read + (f" ({words.note(told.note)})" if told.note else "")]
+    lines += [words("  note: {sentence}", sentence=words(FLAGS[flag])) for flag in told.flags]
+    head = [words(title) for title in ("call", "number", "state", "on (UTC)", "EUR")]
     table = [
         (
             step.product,
-            step.number or "known by then",
-            _STATES.get(step.status, step.status) + (f": {step.reason}" if step.reason else ""),
+            step.number or words("known by then"),
+            words(_STATES.get(step.status, step.status)) + (f": {step.reason}" if step.reason else ""),
             f"{step.fetched_at:%Y-%m-%d %H:%M}" if step.fetched_at else "",
-            _euro(step.cost_eur),
+            words.euro(step.cost_eur),
         )
         for step in told.steps
     ]
     if not table:
-        return [*lines, f"  {REASONS['no_route'].sentence} {REASONS['no_route'].what_to_do}"]
-    return [*lines, *(f"  {line}" for line in _table(head, table)), f"  cost EUR {_euro(told.cost_eur)} at most"]
+        reason = REASONS["no_route"]
+        return [*lines, f"  {words(reason.sentence)} {words(reason.what_to_do)}"]
+    cost = words("  cost EUR {cost} at most", cost=words.euro(told.cost_eur))
+    return [*lines, *(f"  {line}" for line in _table(head, table)), cost]
 
 
 _STATES = {"found": "known", "not_found": "known, not found", "ask": "to be asked", "later": "depends on the answers"}
@@ -351,13 +447,13 @@ def settings(lines: Iterable["Setting"]) -> list[str]:
     return _table(("key", "value", "from"), [(line.key, line.value, line.origin) for line in lines])
 
 
-def _outcomes(rows: "Rows", not_selected: int) -> str:
+def _outcomes(rows: "Rows", not_selected: int, words: Words) -> str:
     counts = [rows.found, rows.not_found, rows.invalid, rows.failed, rows.deferred - not_selected]
     names = ["found", "not found", "invalid", "failed", "deferred"]
     if not_selected:
         counts.append(not_selected)
         names.append("not selected")
-    return ", ".join(f"{count:,} {name}" for count, name in zip(counts, names, strict=True))
+    return ", ".join(f"{words.number(count)} {words(name)}" for count, name in zip(counts, names, strict=True))
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -371,8 +467,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _rows(rows: int | None) -> str:
-    return "" if rows is None else f" ({_count(rows, 'row')})"
+def _rows(rows: int | None, words: Words = ENGLISH) -> str:
+    return "" if rows is None else f" ({words.count(rows, 'row')})"
 
 
 def _size(size: int) -> str:
@@ -381,10 +477,3 @@ def _size(size: int) -> str:
 
 def _euro(amount: Decimal) -> str:
     return f"{amount:,.2f}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:  # noqa: PLR2004 - seconds of a minute
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s"

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 
 from kvk_enrich.compare import FIELDS, Comparison, parse
 from kvk_enrich.config.words import did_you_mean, quoted
+from kvk_enrich.lang import LANGS
 
 PRODUCTS: Final = {
     "kvk": ("basisprofiel", "vestigingen", "vestigingsprofiel", "naamgeving", "vat", "none"),
@@ -96,6 +97,23 @@ def _base_url(value: str) -> str:
     if url.scheme == "http" and not _is_this_machine(host):
         raise ValueError(f"must be https, or the key would travel in the open, got {quoted(value)}")
     return value.rstrip("/")
+
+
+def _notify_url(value: object) -> object:
+    """A token may be in it: no sentence repeats it, not even to say what is wrong with it."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str) or not re.fullmatch(r"[!-~]{1,2000}", text) or "\\" in text:
+        raise ValueError("must be a URL in quotes, without blanks or special characters")
+    try:
+        url = urlsplit(text)
+        host, _ = url.hostname or "", url.port
+    except ValueError:
+        raise ValueError("must be a URL") from None
+    if url.scheme not in {"https", "http"} or not host:
+        raise ValueError("must begin with https:// and a host")
+    if url.scheme == "http" and not _is_this_machine(host):
+        raise ValueError("must be https, or all on the way could read and change what is told")
+    return value
 
 
 def _is_this_machine(host: str) -> bool:
@@ -189,11 +207,13 @@ def _time_of_day(value: object) -> object:
 Whole = Annotated[int, BeforeValidator(_no_bool)]
 Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
 Euro = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, le=1_000_000, decimal_places=6, allow_inf_nan=False)]
+ShareOfAll = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, le=1, decimal_places=4, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+NotifyUrl = Annotated[SecretStr, BeforeValidator(_notify_url)]
 AccountName = Annotated[str, AfterValidator(_account)]
 Encoding = Annotated[
     str,
@@ -205,9 +225,9 @@ KindName = Annotated[str, one_of(("auto", "kvk", "vat", "rsin", "branch"))]
 SourceName = Annotated[str, one_of(("kvk", "kvk-test", "kvkbase", "practice"))]
 FormatName = Annotated[str, one_of(("parquet", "csv", "xlsx"))]
 DialectName = Annotated[str, one_of(("standard", "excel-nl"))]
+LangName = Annotated[str, one_of(LANGS)]
 ViesDialect = Literal["post", "get"]
 VatNumber = Annotated[str, AfterValidator(_vat_number)]
-ShareOfAll = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, le=1, decimal_places=4, allow_inf_nan=False)]
 Columns = Annotated[
     tuple[Text, ...],
     BeforeValidator(_names),

@@ -14,7 +14,7 @@ from kvk_enrich.config.services import source, vies
 from kvk_enrich.config.values import Job, Source
 from kvk_enrich.config.words import quoted
 from kvk_enrich.errors import ConfigError, InputRefused
-from kvk_enrich.model import Kind, micro
+from kvk_enrich.model import Kind, Secret, micro
 
 _BESIDE: Final = (
     *(".failed.csv", ".report.html", ".run.json", ".branches.parquet"),
@@ -75,6 +75,7 @@ def load(
         delimiter=sections.input.delimiter,
         sheet=sections.input.sheet,
         csv_dialect=sections.output.csv_dialect,
+        lang=settings.lang,
         max_calls=sections.budget.max_calls,
         max_micro_eur=None if max_eur is None else micro(max_eur),
         max_age_found=sections.cache.max_age_found,
@@ -87,6 +88,8 @@ def load(
         patch=_patched(sections),
         diff=sections.run.diff,
         evidence=sections.output.evidence,
+        metrics=sections.output.metrics,
+        notify_url=Secret(url.get_secret_value()) if (url := sections.run.notify_url) else None,
         serve_stale=sections.run.serve_stale,
         priority_column=sections.run.priority_column,
         sample=sections.run.sample,
@@ -100,7 +103,7 @@ def config_sha256(job: Job) -> str:
     """
     Return the SHA-256 (hex) of all that decides what a run of *job* gives.
 
-    Left out: keys, where files lie, and what only changes how fast it goes.
+    Left out: keys, where files lie, the language of what people read, and what only changes how fast it goes.
     """
     return sha256(deciding_json(job)).hexdigest()
 
@@ -145,11 +148,11 @@ def _deciding(register: Source) -> list[object]:
         register.base_url,
         register.account,
         register.allowance,
+        register.job,
+        register.shares,
         register.price_eur.normalize(),
         register.requester,
         register.dialect,
-        register.job,
-        register.shares,
         register.faults,
     ]
 
@@ -172,6 +175,7 @@ def _check_together(sections: Sections, output: Path) -> None:
         problems.append(f"output.file: there is no folder {output.parent}; make it, or name another")
     elif output.is_dir():
         problems.append(f"output.file: {output} is a folder; name a file in it")
+    problems += _metrics(sections.output)
     if sections.run.refresh and sections.run.offline:
         problems.append("run.refresh: asks again for everything, and run.offline allows no call; leave one out")
     problems += _unavailable(sections.run)
@@ -183,6 +187,16 @@ def _check_together(sections: Sections, output: Path) -> None:
     ]
     if problems:
         raise ConfigError("\n".join(problems))
+
+
+def _metrics(asked: Output) -> Iterator[str]:
+    """Yield why the figures cannot go where they shall: that the run is over is too late to say so."""
+    if asked.metrics is None:
+        return
+    if asked.metrics.suffix != ".prom":
+        yield f"output.metrics: must end in .prom, or no exporter reads it, got {quoted(asked.metrics.name)}"
+    if not asked.metrics.absolute().parent.is_dir():
+        yield f"output.metrics: there is no folder {asked.metrics.parent}; make it, or name another"
 
 
 def _patched(sections: Sections) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from kvk_enrich.config.problems import misspelt, sentences
 from kvk_enrich.config.sections import FLAGS, KEYS, VARIABLES, Sections
 from kvk_enrich.config.values import Settings
 from kvk_enrich.errors import ConfigError
+from kvk_enrich.lang import of_locale
 
 
 def read(
@@ -47,7 +48,7 @@ def read(
         problems += sentences(error, document, origins)
     if problems:
         raise ConfigError("\n".join(problems))
-    return Settings(sections, origins, _home(sections))
+    return Settings(sections, origins, _home(sections), sections.output.lang or of_locale(environ))
 
 
 def _document(file: Path) -> dict[str, object]:

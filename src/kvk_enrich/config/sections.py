@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -21,11 +21,13 @@ from kvk_enrich.config.checks import (
     FilePath,
     FormatName,
     KindName,
+    LangName,
+    NotifyUrl,
     Number,
     Products,
+    ShareOfAll,
     SourceName,
     Text,
-    ShareOfAll,
     TimeOfDay,
     VatNumber,
     ViesDialect,
@@ -60,7 +62,9 @@ class Output(_Section):
     format: FormatName | None = None
     patch: Fields | None = None
     evidence: FilePath | None = None
+    metrics: FilePath | None = None
     csv_dialect: DialectName = "standard"
+    lang: LangName | None = None
 
 
 class Run(_Section):
@@ -79,6 +83,7 @@ class Run(_Section):
     sample: Annotated[Whole, Field(ge=1, le=1_000_000_000)] | None = None
     max_runtime: Annotated[Duration, Field(gt=timedelta())] | None = None
     deadline: TimeOfDay | None = None
+    notify_url: NotifyUrl | None = None
     ca_bundle: FilePath | None = None
     yes: bool = False
 
@@ -236,11 +241,6 @@ class Cache(_Section):
     retention: Annotated[Duration, Field(gt=timedelta())] = timedelta(days=400)
 
 
-class Budget(_Section):
-    """What may be spent: by all runs in a month, by the runs of a named job, by one run."""
-
-    calls_per_month: _Allowance | None = None
-    max_eur: Euro | None = None
 class JobShare(_Section):
     """What is kept of the month's allowance for a job, and what it may use of it at most; 0.6 is 60 %."""
 
@@ -279,12 +279,17 @@ def _within_the_whole(shares: dict[str, JobShare]) -> dict[str, JobShare]:
 _Shares = Annotated[dict[AccountName, JobShare], BeforeValidator(_as_shares), AfterValidator(_within_the_whole)]
 
 
+class Budget(_Section):
+    """What may be spent: by all runs in a month, by the runs of a named job, by one run."""
+
+    calls_per_month: _Allowance | None = None
+    job: AccountName | None = None
+    share: _Shares = {}
+    max_eur: Euro | None = None
     max_calls: _Allowance | None = None
 
 
 class Sections(_Section):
-    job: AccountName | None = None
-    share: _Shares = {}
     """Everything a configuration can say."""
 
     home: FilePath | None = None
@@ -326,20 +331,23 @@ FLAGS: Final[Mapping[str, str]] = {
     "delimiter": "input.delimiter",
     "sheet": "input.sheet",
     "csv_dialect": "output.csv_dialect",
+    "lang": "output.lang",
     "source": "run.source",
     "products": "run.products",
     "geo_data": "run.geo_data",
+    "job": "budget.job",
     "max_eur": "budget.max_eur",
     "max_calls": "budget.max_calls",
     "max_age": "cache.max_age_found",
     "refresh": "run.refresh",
     "offline": "run.offline",
     "only_missing": "run.only_missing",
-    "job": "budget.job",
     "compare": "run.compare",
     "patch": "output.patch",
     "diff": "run.diff",
     "evidence": "output.evidence",
+    "metrics": "output.metrics",
+    "notify_url": "run.notify_url",
     "sample": "run.sample",
     "max_runtime": "run.max_runtime",
     "deadline": "run.deadline",

@@ -92,6 +92,7 @@ class Job:
     delimiter: str | None = None  # None: found by looking
     sheet: str | None = None  # None: the first visible one
     csv_dialect: str = "standard"
+    lang: str = "en"
     max_calls: int | None = None
     max_micro_eur: int | None = None
     max_age_found: timedelta = timedelta(days=30)
@@ -104,6 +105,8 @@ class Job:
     patch: tuple[str, ...] = ()  # fields that the patch may change
     diff: bool = False
     evidence: Path | None = None
+    metrics: Path | None = None
+    notify_url: Secret | None = None  # it may hold a token
     serve_stale: bool = False
     priority_column: str | None = None
     sample: int | None = None
@@ -121,11 +124,13 @@ class Settings:
         sections: The values, defaults filled in.
         origins: Where each given key comes from; a key that is not here has its default.
         home: The folder of cache, journal and run records; absolute.
+        lang: The language in which people are told things: as set, else that of the locale.
     """
 
     sections: Sections
     origins: Mapping[str, str]
     home: Path
+    lang: str = "en"
 
     def origin(self, key: str) -> str:
         """Return where *key* comes from: a flag, a variable, the file or ``default``."""

@@ -7,6 +7,7 @@ import polars as pl
 
 from kvk_enrich.disk import os_errors
 from kvk_enrich.identifiers import masking, vat
+from kvk_enrich.lang import ENGLISH, Words
 from kvk_enrich.model import Kind, Status
 from kvk_enrich.reasons import REASONS
 from kvk_enrich.write.cells import as_cell, inert
@@ -22,7 +23,9 @@ _WHAT_TO_DO = {reason.code: reason.what_to_do for reason in REASONS.values()}
 _RETRYABLE = {reason.code: "yes" if reason.retryable else "no" for reason in REASONS.values()}
 
 
-def failed(staged: Path, answers: pl.DataFrame, path: Path, dialect: Dialect = STANDARD) -> Written:
+def failed(
+    staged: Path, answers: pl.DataFrame, path: Path, dialect: Dialect = STANDARD, words: Words = ENGLISH
+) -> Written:
     """
     Write the rows that are invalid, failed or deferred as CSV, in input order; the header alone if there are none.
 
@@ -36,18 +39,19 @@ def failed(staged: Path, answers: pl.DataFrame, path: Path, dialect: Dialect = S
             ``kind``, ``outcome``, ``reason``, ``detail``, ``what_to_do``, ``retryable`` (yes/no), ``attempts``,
             ``last_tried_at`` (ISO 8601, UTC).
         dialect: How the CSV is written.
+        words: The language of ``detail`` and ``what_to_do``.
 
     Raises:
         OSError: It cannot be written.
     """
     with os_errors():
-        items(staged, answers).sink_csv(path, maintain_order=True, **asdict(dialect))
+        items(staged, answers, words).sink_csv(path, maintain_order=True, **asdict(dialect))
     written = pl.scan_csv(path, infer_schema=False, glob=False, separator=dialect.separator)
     rows = written.select(pl.len()).collect().item()
     return described(path, int(rows))
 
 
-def items(staged: Path, answers: pl.DataFrame) -> pl.LazyFrame:
+def items(staged: Path, answers: pl.DataFrame, words: Words = ENGLISH) -> pl.LazyFrame:
     """Return the lines of the report, in input order."""
     lines = pl.scan_parquet(staged, glob=False)
     rows = lines.select("enrich_row", "enrich_raw", *key(lines.collect_schema()), "enrich_reason")
@@ -55,7 +59,7 @@ def items(staged: Path, answers: pl.DataFrame) -> pl.LazyFrame:
     told = ("enrich_outcome", "enrich_reason", "detail", "attempts", "last_tried_at")
     known = without_answer.select(*key(answers.columns), *told)
     listed = pl.col("enrich_outcome").is_in(_NO_ANSWER) & (pl.col("enrich_reason") != "not_selected")
-    return settled(rows, known).filter(listed).with_columns(_masked()).select(_line())
+    return settled(rows, known).filter(listed).with_columns(_masked()).select(_line(words))
 
 
 def _masked() -> list[pl.Expr]:
@@ -70,10 +74,11 @@ def _masked() -> list[pl.Expr]:
     ]
 
 
-def _line() -> list[pl.Expr]:
+def _line(words: Words) -> list[pl.Expr]:
     reason = pl.col("enrich_reason")
 
     def told(texts: dict[str, str]) -> pl.Expr:
+        texts = {code: words(text) for code, text in texts.items()}
         return reason.replace_strict(texts, default=None, return_dtype=pl.String)
 
     return [
@@ -85,7 +90,7 @@ def _line() -> list[pl.Expr]:
         reason.alias("reason"),
         inert(pl.concat_str(told(_SENTENCES), pl.format(" ({})", "detail"), ignore_nulls=True)).alias("detail"),
         told(_WHAT_TO_DO).alias("what_to_do"),
-        told(_RETRYABLE).alias("retryable"),
+        reason.replace_strict(_RETRYABLE, default=None, return_dtype=pl.String).alias("retryable"),
         pl.col("attempts").fill_null(0),
         as_cell(pl.col("last_tried_at"), pl.Datetime("us", "UTC")),
     ]

@@ -1,27 +1,32 @@
 """
 The enriched list as a workbook: a sheet with all rows, one with the failed items, one with the summary.
 
-xlsxwriter makes the workbook with its styles, headers and summary; the rows of the two lists are put into its sheets
-as XML that polars writes, slice by slice. Measured on 2 cores, 200,000 rows x 50 filled columns: cell by cell through
-xlsxwriter 100 s, this way 12 s, in 400 MB (350 MB for 50,000 rows).
+xlsxwriter makes the workbook with its styles, comments, headers and summary; the rows of the two lists are put into
+its sheets as XML that polars writes, slice by slice. Measured on 2 cores, 200,000 rows x 50 filled columns: cell by
+cell through xlsxwriter 100 s, this way 12 s, in 400 MB (350 MB for 50,000 rows).
 """
 
 import io
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 import xlsxwriter
+from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_col_to_name
+from xlsxwriter.worksheet import Worksheet
 
 from kvk_enrich.columns import Column, schema
 from kvk_enrich.errors import ConfigError
+from kvk_enrich.lang import ENGLISH, Words
+from kvk_enrich.model import Status
 from kvk_enrich.own import column
+from kvk_enrich.reasons import REASONS
 from kvk_enrich.record import RunRecord
 from kvk_enrich.write.cells import as_text
 from kvk_enrich.write.enriched import joining
@@ -57,15 +62,66 @@ _UNWRITABLE = [chr(code) for code in (*range(9), *range(11, 32), 0xFFFE, 0xFFFF)
 _LOOKS_WRITTEN: Final = "_(x[0-9A-Fa-f]{4}_)"
 
 
+_COLOURS: Final = {
+    Status.FOUND.value: "#DCEEF7",
+    Status.NOT_FOUND.value: "#E0E0E0",
+    Status.INVALID.value: "#FFE9A8",
+    Status.FAILED.value: "#F5C4B3",
+    Status.DEFERRED.value: "#DDD3EC",
+}
+"""Light fills by outcome that also the colour-blind tell apart; the word stands in the cell."""
+
+_VERDICTS: Final = {
+    "same": "#DCEEF7",
+    "format_only": "#EAF2DA",
+    "changed": "#F5C4B3",
+    "missing_here": "#FFE9A8",
+    "missing_there": "#E0E0E0",
+}
+"""The same for how an own column and the register differ."""
+
+_OUTCOMES: Final = ("enrich_outcome", "outcome")
+
+_LINE_PIXELS: Final = 18
+_LINE_CHARACTERS: Final = 36
+"""Of a comment that is twice as wide as usual."""
+
+_MEANINGS: Final = {
+    "found": "the register knows it",
+    "not_found": "the register says that there is none, or that it is not valid",
+    "invalid": "the cell is not a number that can be asked",
+    "failed": "asked without a usable answer; that says nothing of the number",
+    "deferred": "not asked; a later run may",
+}
+
+_COMMENTS: Final = 1_000
+"""How many cells have a comment at most: each costs as much as a hundred cells. Failed items tell of all."""
+
+
 @dataclass(frozen=True, slots=True)
 class _List:
-    """A sheet of rows: *frames* yields them, *rows* in all, with the columns of *schema*; *widths* by column."""
+    """
+    A sheet of rows.
+
+    Args:
+        name: Of the sheet.
+        schema: Its columns.
+        frames: Yields the rows.
+        rows: How many in all.
+        widths: By column.
+        meanings: What columns are, by name.
+        comments: Row from 1, column, what is to know of the cell.
+        numbers: The columns that numbers were read from.
+    """
 
     name: str
     schema: pl.Schema
     frames: Callable[[], Iterator[pl.DataFrame]]
     rows: int
     widths: Sequence[int]
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    comments: Sequence[tuple[int, str, str]] = ()
+    numbers: Sequence[str] = ()
 
 
 def check_sheet(staged: Path, columns: Sequence[Column]) -> None:
@@ -91,13 +147,20 @@ def check_sheet(staged: Path, columns: Sequence[Column]) -> None:
 
 
 def workbook(
-    record: RunRecord, staged: Path, answers: pl.DataFrame, columns: Sequence[Column], output: Path
+    record: RunRecord,
+    staged: Path,
+    answers: pl.DataFrame,
+    columns: Sequence[Column],
+    output: Path,
+    words: Words = ENGLISH,
 ) -> Written:
     """
     Write all rows of the list with *columns* added, the failed items and the summary as XLSX.
 
     Texts, identifiers among them, are text cells and never formulas or links; so are numbers of more than 15 digits.
     Dates are dates; times are UTC. Lists are joined with ``; ``, and cut where a cell is full (32,767 characters).
+    Outcomes and verdicts are coloured, headers say what the columns are, and the first 1,000 cells with a repair or a
+    reason what that is and what to do.
 
     Args:
         record: The run, for the summary.
@@ -105,17 +168,18 @@ def workbook(
         answers: As for :func:`kvk_enrich.write.enriched.enriched` and :func:`kvk_enrich.write.failed.failed`.
         columns: What to add, in this order.
         output: The file to write.
+        words: The language of comments, failed items and summary.
 
     Raises:
         ValueError: A row has neither reason nor answer.
         OSError: It cannot be written.
     """
-    failed = _plain(items(staged, answers).collect(engine="streaming"))
+    failed = _plain(items(staged, answers, words).collect(engine="streaming"))
     lists = [
-        _enriched(staged, answers, columns),
+        _enriched(staged, answers, columns, record.input.columns, words),
         _List("Failed items", failed.schema, lambda: failed.iter_slices(_SLICE_ROWS), failed.height, _widths(failed)),
     ]
-    skeleton = _skeleton(lists, record)
+    skeleton = _skeleton(lists, record, words)
     try:
         _write(skeleton, lists, output, zip64=False)
     except RuntimeError as error:
@@ -131,7 +195,9 @@ def _own(staged: pl.Schema, columns: Sequence[Column]) -> pl.Schema:
     return pl.Schema({name: dtype for name, dtype in staged.items() if name not in ours})
 
 
-def _enriched(staged: Path, answers: pl.DataFrame, columns: Sequence[Column]) -> _List:
+def _enriched(
+    staged: Path, answers: pl.DataFrame, columns: Sequence[Column], numbers: Sequence[str], words: Words
+) -> _List:
     lines = pl.scan_parquet(staged, glob=False)
     # Once per answer, not once per row.
     cells = answers.with_columns(_plain(answers.select(pl.exclude(*KEY))))
@@ -150,7 +216,27 @@ def _enriched(staged: Path, answers: pl.DataFrame, columns: Sequence[Column]) ->
     def slices() -> Iterator[pl.DataFrame]:
         return (rows_of(start, _SLICE_ROWS) for start in range(0, rows, _SLICE_ROWS))
 
-    return _List("Enriched", sample.schema, slices, rows, _widths(sample))
+    told = _remarks(joined(lines), words)
+    meanings = {each.name: _meaning(each, words) for each in columns}
+    return _List("Enriched", sample.schema, slices, rows, _widths(sample), meanings, told, numbers)
+
+
+def _meaning(told: Column, words: Words) -> str:
+    return words(told.meaning) + (f" ({told.source})" if told.source else "")
+
+
+def _remarks(rows: pl.LazyFrame, words: Words) -> list[tuple[int, str, str]]:
+    """Return what is to know of the first repaired or unanswered rows: row, column, text."""
+    remarks = rows.select(pl.int_range(1, pl.len() + 1).alias("row"), "enrich_note", "enrich_reason")
+    worth_telling = pl.col("enrich_note").is_not_null() | pl.col("enrich_reason").is_not_null()
+    told: list[tuple[int, str, str]] = []
+    for row, note, code in remarks.filter(worth_telling).head(_COMMENTS).collect(engine="streaming").iter_rows():
+        if note:
+            told.append((row, "enrich_note", words.note(note)))
+        if code:
+            reason = REASONS[code]
+            told.append((row, "enrich_reason", f"{words(reason.sentence)} {words(reason.what_to_do)}"))
+    return told[:_COMMENTS]
 
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:
@@ -182,11 +268,12 @@ def _widths(sample: pl.DataFrame) -> list[int]:
 # -- the workbook without the lists' rows -------------------------------------------------------
 
 
-def _skeleton(lists: Sequence[_List], record: RunRecord) -> io.BytesIO:
+def _skeleton(lists: Sequence[_List], record: RunRecord, words: Words) -> io.BytesIO:
     """Return a workbook with headers, a row that shows how the cells of each list are formatted, and the summary."""
     made = io.BytesIO()
-    with xlsxwriter.Workbook(made, {"in_memory": True, "strings_to_formulas": False}) as book:
+    with xlsxwriter.Workbook(made, {"in_memory": True, "strings_to_formulas": False, "use_zip64": True}) as book:
         bold = book.add_format({"bold": True})
+        fills = {colour: book.add_format({"bg_color": colour}) for colour in (*_COLOURS.values(), *_VERDICTS.values())}
         formats = {dtype: book.add_format({"num_format": shown}) for dtype, shown in _FORMATS.items()}
         for each in lists:
             sheet = book.add_worksheet(each.name)
@@ -197,11 +284,13 @@ def _skeleton(lists: Sequence[_List], record: RunRecord) -> io.BytesIO:
                 sheet.write_string(0, place, name, bold)
                 if dtype.base_type() in formats:
                     sheet.write_blank(1, place, None, formats[dtype.base_type()])
+            _comment(sheet, each)
+            _colour(sheet, each, fills)
         summary = book.add_worksheet("Summary")
         summary.set_column(0, 0, 30, bold)
         summary.set_column(1, 1, 70, book.add_format({"align": "left"}))
         for row, (label, value) in enumerate(_summary(record)):
-            summary.write_string(row, 0, label)
+            summary.write_string(row, 0, words(label))
             if isinstance(value, str):
                 summary.write_string(row, 1, value)
             elif isinstance(value, datetime):
@@ -209,7 +298,37 @@ def _skeleton(lists: Sequence[_List], record: RunRecord) -> io.BytesIO:
                 summary.write_datetime(row, 1, value.astimezone(UTC).replace(tzinfo=None), shown)
             else:
                 summary.write_number(row, 1, value)
+        for place, (outcome, colour) in enumerate(_COLOURS.items(), row + 2):
+            summary.write_string(place, 0, outcome, fills[colour])
+            summary.write_string(place, 1, f"{words.code(outcome)}: {words(_MEANINGS[outcome])}")
     return made
+
+
+def _comment(sheet: Worksheet, rows: _List) -> None:
+    """Say in comments what the columns are, and of cells what is to know of them."""
+    places = {name: place for place, name in enumerate(rows.schema)}
+    headers = [(0, name, meaning) for name, meaning in rows.meanings.items()]
+    for row, name, text in (*headers, *rows.comments):
+        height = _LINE_PIXELS * (2 + len(text) // _LINE_CHARACTERS)
+        sheet.write_comment(row, places[name], text, {"x_scale": 2, "height": height, "author": "kvk-enrich"})
+
+
+def _colour(sheet: Worksheet, rows: _List, fills: Mapping[str, Format]) -> None:
+    """Fill by outcome its own cell, its reason's and the number's; by verdict its cell."""
+    places = {name: place for place, name in enumerate(rows.schema)}
+    for name, place in places.items():
+        if name in _OUTCOMES:
+            decided, colours = name, _COLOURS
+        elif "enrich_outcome" in places and name in {*rows.numbers, "enrich_reason"}:
+            decided, colours = "enrich_outcome", _COLOURS
+        elif name.startswith("cmp_"):
+            decided, colours = name, _VERDICTS
+        else:
+            continue
+        letter = xl_col_to_name(places[decided])
+        for value, colour in colours.items():
+            rule = {"type": "formula", "criteria": f'=${letter}2="{value}"', "format": fills[colour]}
+            sheet.conditional_format(1, place, max(1, rows.rows), place, rule)
 
 
 def _summary(record: RunRecord) -> Iterator[tuple[str, str | float | datetime]]:
