@@ -6,7 +6,7 @@ as the same, such as a company's trade names beside its name.
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import polars as pl
@@ -26,9 +26,12 @@ class Field:
         name: As given to --compare.
         needs: The output columns that it is made of.
         form: What two writings of it have in common.
+        short: The same, abbreviated: a value written so is the same as one written in full.
         shown: From the output columns to the register's value, as text.
         others: From the output columns to lists of further values that count as the same.
+        whole: Shown in place of *shown* beside an own value that holds more than digits: 14B beside 12A, not 14.
         is_name: Legal forms may be left out, and differences have a similarity.
+        group: Which address it is part of: that is patched whole, or not at all.
     """
 
     name: str
@@ -36,7 +39,10 @@ class Field:
     form: Form
     shown: Callable[[], pl.Expr]
     others: Callable[[], pl.Expr] | None = None
-    is_name: bool = field(default=False)
+    is_name: bool = field(default=False, kw_only=True)
+    short: Form | None = field(default=None, kw_only=True)
+    whole: Callable[[], pl.Expr] | None = field(default=None, kw_only=True)
+    group: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +78,8 @@ def lacking(comparison: Comparison, columns: Collection[str]) -> list[str]:
     return [name for name in comparison.field.needs if name not in columns]
 
 
-def _text(column: str, form: Form) -> Field:
-    return Field(column.removeprefix("kvk_"), (column,), form, lambda: pl.col(column).cast(pl.String))
+def _text(column: str, form: Form, *, short: Form | None = None) -> Field:
+    return Field(column.removeprefix("kvk_"), (column,), form, lambda: pl.col(column).cast(pl.String), short=short)
 
 
 def _flag(column: str) -> Field:
@@ -87,11 +93,12 @@ def _names() -> Field:
     others = ("kvk_statutory_name", "kvk_trade_names")
     return Field(
         "name",
-        ("kvk_name", *others),
+        ("kvk_name", *others, "kvk_legal_form"),
         forms.name,
         lambda: pl.col("kvk_name"),
         lambda: pl.concat_list(pl.col("kvk_statutory_name"), pl.col("kvk_trade_names").fill_null([])),
         is_name=True,
+        short=forms.name_in_short,
     )
 
 
@@ -100,34 +107,42 @@ def _address(where: str) -> tuple[Field, ...]:
     line = (f"kvk_{where}_street", *parts)
 
     def house() -> pl.Expr:
-        return pl.concat_str([pl.col(part) for part in parts], ignore_nulls=True)
+        return _house(*map(pl.col, parts))
 
-    return (
-        _text(f"kvk_{where}_street", forms.street),
+    fields = (
+        _text(f"kvk_{where}_street", forms.street, short=forms.street_in_short),
+        Field(f"{where}_house", parts, forms.house, house),
         Field(
             f"{where}_house_number",
             parts,
-            forms.code,
+            forms.house,
             lambda: pl.col(parts[0]),
             lambda: pl.concat_list(house()),
+            whole=house,
         ),
         _text(f"kvk_{where}_house_letter", forms.code),
-        _text(f"kvk_{where}_house_addition", forms.code),
-        Field(f"{where}_address", line, forms.street, lambda: _line(line)),
-        _text(f"kvk_{where}_postcode", forms.code),
+        _text(f"kvk_{where}_house_addition", forms.house),
+        Field(f"{where}_address", line, forms.street, lambda: _line(line), short=forms.street_in_short),
+        _text(f"kvk_{where}_postcode", forms.postcode),
         _text(f"kvk_{where}_city", forms.town),
         _text(f"kvk_{where}_country", forms.country),
-        _text(f"kvk_{where}_full", forms.street),
+        _text(f"kvk_{where}_full", forms.street, short=forms.street_in_short),
     )
+    return tuple(replace(each, group=where) for each in fields)
+
+
+def _house(number: pl.Expr, letter: pl.Expr, addition: pl.Expr) -> pl.Expr:
+    """Return a house number with letter and addition: ``12A bis``; null where there is no number."""
+    whole = pl.concat_str(
+        [pl.concat_str([number, letter], ignore_nulls=True), addition], separator=" ", ignore_nulls=True
+    )
+    return pl.when(number.is_not_null()).then(whole)
 
 
 def _line(line: tuple[str, ...]) -> pl.Expr:
     """Return street and house number on one line: ``Dorpsstraat 12A bis``; null where there is no street."""
-    street, number, letter, addition = (pl.col(part) for part in line)
-    house = pl.concat_str([number, letter], ignore_nulls=True)
-    whole = pl.concat_str(
-        [street, pl.when(number.is_not_null()).then(house), addition], separator=" ", ignore_nulls=True
-    )
+    street, *house = map(pl.col, line)
+    whole = pl.concat_str([street, _house(*house)], separator=" ", ignore_nulls=True)
     return pl.when(street.is_not_null()).then(whole)
 
 
@@ -141,10 +156,11 @@ _ALL: Final = (
     _names(),
     Field(
         "statutory_name",
-        ("kvk_statutory_name",),
+        ("kvk_statutory_name", "kvk_legal_form"),
         forms.name,
         lambda: pl.col("kvk_statutory_name"),
         is_name=True,
+        short=forms.name_in_short,
     ),
     _text("kvk_number", forms.digits),
     _text("kvk_rsin", forms.digits),

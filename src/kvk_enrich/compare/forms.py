@@ -14,7 +14,11 @@ import polars as pl
 Form = Callable[[pl.Expr], pl.Expr]
 """From texts to their forms; null where a text has none (a date that cannot be read)."""
 
-_ARTICLES: Final = {r"\bv(?:an)? ?d(?:er|en|e)?\b": "vd", r"\bv\b": "van"}
+_ARTICLES: Final = {r"\bv t\b": "van het", r"\bv\b": "van", r"\bvan d\b": "vd", r"\bt\b": "het"}
+_SHORT: Final = {r"\bvan ?d(?:er|en|e)\b": "vd", r"\bprins(?:es)?\b": "pr"}
+"""Abbreviations of more than one word: v.d. is van der and van den, which are not the same."""
+
+_FOREIGN: Final = {"ß": "ss", "ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d"}
 _LEGAL: Final = {
     r"\bbesloten vennootschap\b|\bb ?v\b": "bv",
     r"\bnaamloze vennootschap\b|\bn ?v\b": "nv",
@@ -22,8 +26,11 @@ _LEGAL: Final = {
     r"\bcommanditaire vennootschap\b|\bc ?v\b": "cv",
     r"\bu ?a\b": "ua",
     r"\b(?:in oprichting|i ?o)\b": "io",
-    r"^st\b": "stichting",
-    r"\bcooperatie(?:ve)?\b|\bcoop\b": "cooperatie",
+    r"^(?:st|sint)\b": "stichting",
+    r"\bsint\b": "st",
+    r"\bcooperatieve\b|\bcoop\b": "cooperatie",
+    r"\bvereniging van eigena(?:ars|ren)\b": "vve",
+    r"\bgebroeders\b": "gebr",
 }
 _LEGAL_AT_THE_END: Final = r"(?:\b(?:bv|nv|vof|cv|ua)\b ?)+$"
 _LEGAL_AT_THE_START: Final = r"^(?:(?:bv|nv|vof|cv)\b ?)+"
@@ -34,11 +41,11 @@ _STREETS: Final = {
     r"(?:pln|pl)\b": "plein",
     r"sngl\b|sgl\b": "singel",
     r"kd\b": "kade",
-    r"(?:burgemeester|burgem)\b": "burg",
+    r"\b(?:burgemeester|burgem|bgm)\b": "burg",
     r"\b(?:dokter|doctor)\b": "dr",
     r"\bprofessor\b": "prof",
-    r"\b(?:meester)\b": "mr",
-    r"\b(?:ingenieur)\b": "ir",
+    r"\bmeester\b": "mr",
+    r"\bingenieur\b": "ir",
     r"\bgeneraal\b": "gen",
     r"\bpresident\b": "pres",
     r"\bminister\b": "min",
@@ -50,28 +57,46 @@ _STREETS: Final = {
 _TOWNS: Final = {
     r"^(?:s ?)?gravenhage$": "denhaag",
     r"^s ?hertogenbosch$": "denbosch",
-    r"\b(?:aan de|a d|ad)\b": "aan de",
+    r"\b(?:aan den?|a d|ad)\b": "aan de",
+    r"\bsint\b": "st",
+    r"\bt\b": "het",
 }
-_COUNTRIES: Final = {r"^(?:nl|nld|netherlands|the netherlands|holland)$": "nederland"}
+_COUNTRIES: Final = {
+    r"^(?:nl|nld|netherlands|the netherlands|holland)$": "nederland",
+    r"^(?:be|bel|belgium|belgique)$": "belgie",
+    r"^(?:de|deu|germany|deutschland)$": "duitsland",
+    r"^(?:fr|fra|france)$": "frankrijk",
+    r"^(?:gb|gbr|uk|united kingdom|great britain|groot brittannie)$": "verenigd koninkrijk",
+}
+_HOUSES: Final = {r"hoog\b": "hg", r"huis\b": "hs"}
 _YES: Final = ("ja", "j", "yes", "y", "true", "waar", "1", "x", "actief", "active")
 _NO: Final = ("nee", "n", "no", "false", "onwaar", "0", "inactief", "inactive")
-_DATES: Final = ("%Y-%m-%d", "%d-%m-%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y%m%d", "%Y/%m/%d", "%d-%m-%y")
-_LEGAL_FORMS: Final = {
-    "vennootschaponderfirma": "vof",
-    "beslotenvennootschap": "bv",
-    "naamlozevennootschap": "nv",
-    "commanditairevennootschap": "cv",
-    "verenigingvaneigenaars": "vve",
-    "eenmanszaak": "ez",
-    "cooperatie": "coop",
+_MONTHS: Final = {
+    **{"jan": "01", "feb": "02", "mrt": "03", "mar": "03", "maa": "03", "apr": "04", "mei": "05", "may": "05"},
+    **{"jun": "06", "jul": "07", "aug": "08", "sep": "09", "okt": "10", "oct": "10", "nov": "11", "dec": "12"},
 }
+_DATES: Final = ("%Y-%m-%d", "%d-%m-%Y", "%Y%m%d")
+_LEGAL_FORMS: Final = {
+    "^beslotenvennootschap.*": "bv",
+    "^naamlozevennootschap.*": "nv",
+    "^vennootschaponderfirma.*": "vof",
+    "^commanditairevennootschap.*": "cv",
+    "^verenigingvaneigena(?:ars|ren).*": "vve",
+    "^verenigingmet.*": "vereniging",
+    "^(?:eenmanszaak.*|emz)$": "ez",
+    "^coop.*": "coop",
+    "^(?:stichting.*|st)$": "stichting",
+    "^onderlingewaarborgmaatschappij.*": "owm",
+}
+_IN_NAMES: Final = ("bv", "nv", "vof", "cv", "ez")
 
 
 def plain(text: pl.Expr) -> pl.Expr:
     """Return lower case without accents and punctuation, single blanks between the words."""
-    stripped = text.str.normalize("NFKD").str.replace_all(r"\p{M}", "").str.to_lowercase()
-    joined = stripped.str.replace_all(r"['\u2019`\u00b4]", "").str.replace_all(r"&", " en ")
-    return joined.str.replace_all(r"[^\p{L}\p{N}]+", " ").str.strip_chars()
+    # The apostrophes go first: NFKD makes a space and a mark of some.
+    joined = text.str.replace_all(r"['\u2018\u2019`\u00b4]", "").str.replace_all("[&+]", " en ")
+    stripped = joined.str.normalize("NFKD").str.replace_all(r"\p{M}", "").str.to_lowercase()
+    return stripped.str.replace_many(_FOREIGN).str.replace_all(r"[^\p{L}\p{N}]+", " ").str.strip_chars()
 
 
 def text(value: pl.Expr) -> pl.Expr:
@@ -84,10 +109,19 @@ def name(value: pl.Expr) -> pl.Expr:
     return _closed(_spelled(value))
 
 
+def name_in_short(value: pl.Expr) -> pl.Expr:
+    """Return the form of a company's name with van der, van den and van de abbreviated."""
+    return _closed(_rewritten(_spelled(value), _SHORT))
+
+
 def name_without_legal_form(value: pl.Expr) -> pl.Expr:
     """Return the form of a name without B.V., N.V., V.O.F. and the like at either end."""
-    bare = _spelled(value).str.replace(_LEGAL_AT_THE_END, "").str.replace(_LEGAL_AT_THE_START, "")
-    return _closed(bare)
+    return _closed(_bare(value))
+
+
+def name_without_legal_form_in_short(value: pl.Expr) -> pl.Expr:
+    """Return :func:`name_without_legal_form` abbreviated as in :func:`name_in_short`."""
+    return _closed(_rewritten(_bare(value), _SHORT))
 
 
 def legal_form_in_name(value: pl.Expr) -> pl.Expr:
@@ -98,9 +132,26 @@ def legal_form_in_name(value: pl.Expr) -> pl.Expr:
     ).str.strip_chars()
 
 
+def legal_form_for_names(value: pl.Expr) -> pl.Expr:
+    """Return a legal form as :func:`legal_form_in_name` would tell it; null where names do not tell it."""
+    formed = legal_form(value)
+    return pl.when(formed.is_in(_IN_NAMES)).then(formed)
+
+
 def street(value: pl.Expr) -> pl.Expr:
     """Return the form of a street, also of a street with a house number."""
-    return _closed(_rewritten(_rewritten(plain(value), _ARTICLES), _STREETS))
+    return _closed(_street(value))
+
+
+def street_in_short(value: pl.Expr) -> pl.Expr:
+    """Return the form of a street with van der, van den, prins and prinses abbreviated."""
+    return _closed(_rewritten(_street(value), _SHORT))
+
+
+def house(value: pl.Expr) -> pl.Expr:
+    """Return the form of a house number with letter and addition: 12A, 12-a and 12 a are one, 12-1 and 121 are not."""
+    number = value.str.strip_chars().str.replace(r"^(\d+)[.,]0+$", "$1")
+    return _closed(_rewritten(plain(number), _HOUSES))
 
 
 def town(value: pl.Expr) -> pl.Expr:
@@ -115,17 +166,23 @@ def country(value: pl.Expr) -> pl.Expr:
 
 def legal_form(value: pl.Expr) -> pl.Expr:
     """Return the form of a legal form: BV, B.V. and BeslotenVennootschap are one."""
-    return text(value).replace(_LEGAL_FORMS).str.replace("^cooperatie.*", "coop").str.replace("^stichting.*", "st")
+    return _rewritten(text(value), _LEGAL_FORMS)
 
 
 def code(value: pl.Expr) -> pl.Expr:
-    """Return the form of a code such as a postcode: its letters and digits, in capitals."""
+    """Return the form of a code: its letters and digits, in capitals."""
     return value.str.replace_all(r"[^\p{L}\p{N}]+", "").str.to_uppercase()
 
 
+def postcode(value: pl.Expr) -> pl.Expr:
+    """Return the form of a postcode: a code that may have the country in front."""
+    return code(value).str.replace(r"^NL(\d)", "$1")
+
+
 def digits(value: pl.Expr) -> pl.Expr:
-    """Return the form of a number whose zeros in front spreadsheets drop."""
-    return value.str.replace(r"\.0+$", "").str.replace_all(r"[^0-9]+", "").str.strip_chars_start("0")
+    """Return the form of a number whose zeros in front spreadsheets drop; null where there is no digit."""
+    bare = value.str.strip_chars().str.replace(r"[.,]0{1,2}$", "").str.replace_all(r"[^0-9]+", "")
+    return pl.when(bare != "").then(bare.str.replace(r"^0+(\d)", "$1"))
 
 
 def activity(value: pl.Expr) -> pl.Expr:
@@ -135,8 +192,16 @@ def activity(value: pl.Expr) -> pl.Expr:
 
 def date(value: pl.Expr) -> pl.Expr:
     """Return a date in the order year, month, day; null where none of the usual orders fits."""
-    day = value.str.strip_chars().str.slice(0, 10)
-    return pl.coalesce(day.str.to_date(order, strict=False) for order in _DATES).cast(pl.String)
+    words = value.str.to_lowercase().str.extract_groups(r"^\s*(\d{1,2})[ -]([a-z]{3})[a-z]*\.?[ -](\d{2,4})")
+    day, month, year = (words.struct.field(place) for place in "123")
+    spelled = pl.concat_str([day, month.replace_strict(_MONTHS, default=None), year], separator="-")
+    numbers = value.str.extract(r"^\s*([0-9./-]+)", 1).str.replace_all("[./]", "-")
+    ordered = (
+        pl.coalesce(spelled, numbers)
+        .str.replace(r"^(\d{1,2}-\d{1,2}-)([5-9]\d)$", "${1}19$2")
+        .str.replace(r"^(\d{1,2}-\d{1,2}-)(\d\d)$", "${1}20$2")
+    )
+    return pl.coalesce(ordered.str.to_date(order, strict=False) for order in _DATES).cast(pl.String)
 
 
 def yes_or_no(value: pl.Expr) -> pl.Expr:
@@ -160,6 +225,14 @@ def _spelled(value: pl.Expr) -> pl.Expr:
     return _rewritten(_rewritten(plain(value), _LEGAL), _ARTICLES)
 
 
+def _bare(value: pl.Expr) -> pl.Expr:
+    return _spelled(value).str.replace(_LEGAL_AT_THE_END, "").str.replace(_LEGAL_AT_THE_START, "")
+
+
+def _street(value: pl.Expr) -> pl.Expr:
+    return _rewritten(_rewritten(plain(value), _ARTICLES), _STREETS)
+
+
 def _rewritten(value: pl.Expr, patterns: Mapping[str, str]) -> pl.Expr:
     for pattern, by in patterns.items():
         value = value.str.replace_all(pattern, by)
@@ -167,4 +240,6 @@ def _rewritten(value: pl.Expr, patterns: Mapping[str, str]) -> pl.Expr:
 
 
 def _closed(value: pl.Expr) -> pl.Expr:
-    return value.str.replace_all(" ", "")
+    """Take the blanks out, but those between two digits: 12 1 is not 121."""
+    apart = value.str.replace_all(r"(\d) ", "$1-").str.replace_all(r"-(\D)", "$1")
+    return apart.str.replace_all(" ", "").str.strip_chars_end("-")

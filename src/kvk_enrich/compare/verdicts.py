@@ -7,6 +7,7 @@ import polars as pl
 from kvk_enrich import own
 from kvk_enrich.compare import forms
 from kvk_enrich.compare.fields import Comparison, Field
+from kvk_enrich.compare.forms import Form
 
 SAME: Final = "same"
 CHANGED: Final = "changed"
@@ -25,8 +26,11 @@ def ours(comparison: Comparison) -> pl.Expr:
 
 
 def theirs(comparison: Comparison) -> pl.Expr:
-    """Return the register's value as text; null where it has none."""
-    return comparison.field.shown()
+    """Return the register's value as text, as the list would write it; null where it has none."""
+    shown, whole = comparison.field.shown(), comparison.field.whole
+    if whole is None:
+        return shown
+    return pl.when(ours(comparison).str.contains(r"[^\d.,]")).then(whole()).otherwise(shown)
 
 
 def verdict(comparison: Comparison) -> pl.Expr:
@@ -55,20 +59,26 @@ def verdict(comparison: Comparison) -> pl.Expr:
 
 
 def _differs_in_writing(field: Field, mine: pl.Expr) -> pl.Expr:
-    alike = _any(field, mine, field.form)
+    alike = _alike(field, mine, field.form, field.short)
     if not field.is_name:
         return alike
     # A name without its legal form is the same name; one with another legal form is another company.
     told = forms.legal_form_in_name(mine)
-    bare = _any(field, mine, forms.name_without_legal_form)
-    other = forms.legal_form_in_name(field.shown())
+    bare = _alike(field, mine, forms.name_without_legal_form, forms.name_without_legal_form_in_short)
+    registered = forms.legal_form_for_names(pl.col("kvk_legal_form"))
+    other = pl.coalesce(forms.legal_form_in_name(field.shown()), registered)
     return alike | (bare & (told.is_null() | other.is_null() | (told == other)))
 
 
-def _any(field: Field, mine: pl.Expr, form: forms.Form) -> pl.Expr:
-    """Return whether *mine* and one of the register's values have the same form."""
-    formed, first = form(mine), form(field.shown())
-    alike = (formed == first).fill_null(value=False)
+def _alike(field: Field, mine: pl.Expr, form: Form, short: Form | None) -> pl.Expr:
+    """Return whether *mine* and one of the register's values have the same form, or one is short for the other."""
+    alike = _any(field, form(mine), form)
+    return alike if short is None else alike | _any(field, form(mine), short) | _any(field, short(mine), form)
+
+
+def _any(field: Field, formed: pl.Expr, form: Form) -> pl.Expr:
+    """Return whether one of the register's values has the form *formed*."""
+    alike = (formed == form(field.shown())).fill_null(value=False)
     if field.others is None:
         return alike
     return alike | field.others().list.eval(form(pl.element())).list.contains(formed).fill_null(value=False)
