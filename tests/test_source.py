@@ -43,7 +43,7 @@ def test_nothing_turns_verification_off():
     assert not re.search(r"verify\s*=\s*False|CERT_NONE|CERT_OPTIONAL|check_hostname|_create_unverified", text)
     assert not re.search(r'"?follow_redirects"?\s*[=:]\s*True|trust_env"?\s*[=:]\s*True', text)
     clients = {(str(path), name) for path, tree in TREES.items() for name, _ in calls(tree) if "Client" in name}
-    assert clients == {("registers/_http.py", "httpx2.AsyncClient")}
+    assert clients == {("registers/_http.py", "httpx2.AsyncClient"), ("notifying.py", "httpx2.AsyncClient")}
 
 
 def test_children_get_no_keys():

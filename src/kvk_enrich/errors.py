@@ -23,7 +23,7 @@ exception is a bug and ends with exit code 1.
 """
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class ExitCode(IntEnum):
@@ -47,6 +47,29 @@ class EnrichError(Exception):
     """Base of all errors that are told to the user as a sentence, not as a traceback."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.BUG
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP arrived outside the asking part of a run."""
+
+
+heeded: Final[list[ExitCode]] = []
+"""What the signals that have come end with: some libraries make an error of their own of what a signal raises."""
+
+
+def exit_code_of(error: BaseException) -> ExitCode:
+    """Return what the process says when it ends with *error*."""
+    match error:
+        case KeyboardInterrupt():
+            return ExitCode.INTERRUPTED
+        case Terminated():
+            return ExitCode.TERMINATED
+        case _ if heeded:
+            return heeded[-1]
+        case EnrichError():
+            return error.exit_code
+        case _:
+            return ExitCode.BUG
 
 
 class ConfigError(EnrichError):

@@ -8,16 +8,18 @@ row back. Resuming is no case of its own: what was answered before is simply not
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import anyio
+import msgspec
 import polars as pl
 
-from kvk_enrich import columns, compare, evidence, keeping, listing, record, write
+from kvk_enrich import burndown, columns, compare, evidence, keeping, listing, record, write
+from kvk_enrich.announcing import announced
 from kvk_enrich.asking import Asked, ask_all
-from kvk_enrich.clock import AMSTERDAM, Clock
+from kvk_enrich.clock import Clock, SystemClock, coming
 from kvk_enrich.config import Job, config_sha256
 from kvk_enrich.errors import ConfigError, ExitCode, StorageError
 from kvk_enrich.finishing import Finished, Result, budget_of, input_of, targets
@@ -63,6 +65,14 @@ def run(
     Raises:
         EnrichError: the list was refused, the state is not usable, an output cannot be written.
     """
+    progress, clock = progress or Progress(), clock or SystemClock()
+    with announced(job, progress, clock) as tell:
+        finished = _run(job, progress, confirm, clock)
+        tell(finished)
+    return finished
+
+
+def _run(job: Job, progress: Progress, confirm: Callable[[Forecast], None] | None, clock: Clock) -> Finished:
     for target in targets(job):
         write.check(target)
     if job.evidence is not None:
@@ -141,6 +151,9 @@ def _forecast(job: Job, books: Books, listed: Listed, known: Knowledge, plan: Pl
     budget = budget_of(job, books)
     calls = _calls(plan)
     paid = sum(count for product, count in calls.items() if plan.tariffs[product].micro_eur)
+    numbers = known.count(plan)
+    if job.serve_stale:
+        numbers = msgspec.structs.replace(numbers, stale=known.stale(answers))
     units = sum(count * plan.tariffs[name].units for name, count in plan.counts.items() if _is_of_company(plan, name))
     return Forecast(
         record.PlannedRecord(
@@ -148,7 +161,7 @@ def _forecast(job: Job, books: Books, listed: Listed, known: Knowledge, plan: Pl
             config_sha256=config_sha256(job),
             version=__version__,
             rows=write.counts(listed.staged, answers),
-            numbers=known.count(plan),
+            numbers=numbers,
             saved_eur=euro(write.worth(listed.staged, answers)),
             budget=budget,
             forecast=record.Forecast(
@@ -190,16 +203,16 @@ def _carried_out(job: Job, books: Books, listed: Listed, known: Knowledge, plan:
         account,
         ceiling=job.max_calls,
         ceiling_micro_eur=job.max_micro_eur,
+        share=job.source.job,
         source=str(listed.snapshot.original),
     )
-    started_at = books.clock.now()
+    started_at, used = books.clock.now(), budget_of(job, books)
     numbers = known.count(plan)
     if plan.counts:
         books.progress.start(sum(plan.counts.values()), numbers.cached, plan.cost)
     asked = _asked(job, books, known, run_id) if plan.counts or not plan.deferred.is_empty() else Asked()
     known.close(asked, run_id)
     told = [column.name for column in _told(job) if column not in columns.ENRICH]
-        share=job.source.job,
     answers = known.rows_of(listed.pairs, told, run_id)
     if job.compare:
         marks = write.compared.marked(listed.staged, answers, listed.comparisons, folder / "compared.parquet")
@@ -220,6 +233,8 @@ def _carried_out(job: Job, books: Books, listed: Listed, known: Knowledge, plan:
         before=before,
     )
     finished = result.finished()
+    if finished.record.budget.month == used.month:
+        _warn(used.used, finished.record.budget, books)
     try:
         books.journal.finish(run_id, finished.record.state, record.to_json(finished.record))
         keeping.prune_daily(books, job.retention)
@@ -237,13 +252,20 @@ def _before(job: Job, books: Books, listed: Listed, told: Sequence[str]) -> pl.D
     return then.rows_of(listed.pairs, told, "")
 
 
+def _warn(used: int, budget: record.Budget, books: Books) -> None:
+    """Say so when the run has brought the month to half its allowance, or near its end."""
+    if percent := burndown.crossed(used, budget.used, budget.limit):
+        books.progress.note(
+            f"More than {percent} % of the allowance of {budget.month} (account {budget.account}) is used:"
+            f" {budget.left:,} left."
+        )
+
+
 def _time_left(job: Job, now: datetime) -> timedelta | None:
     """Return how long may be asked: as long as allowed, and until the deadline comes next (Amsterdam)."""
     left = [] if job.max_runtime is None else [job.max_runtime]
     if job.deadline is not None:
-        local = now.astimezone(AMSTERDAM)
-        today = local.replace(hour=job.deadline.hour, minute=job.deadline.minute, second=0, microsecond=0)
-        left.append((today if today > local else today + timedelta(days=1)).astimezone(UTC) - now)
+        left.append(coming(job.deadline, now) - now)
     return min(left, default=None)
 
 

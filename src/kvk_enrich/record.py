@@ -177,6 +177,20 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"the output has {self.outputs.enriched.rows} rows, the list has {self.rows.total}")
 
 
+class EndedRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that ended before it had anything to count, as machines are told of it: why, and what the process said."""
+
+    schema: Literal[1] = SCHEMA
+    state: Literal["failed", "stopped"]
+    exit_code: int
+    message: str
+    input: dict[str, str]
+    version: str
+    started_at: datetime
+    finished_at: datetime
+    seconds: float
+
+
 class PlannedRecord(msgspec.Struct, frozen=True, kw_only=True):
     """
     What ``plan --json`` prints: the keys of :class:`RunRecord` that are known beforehand, and the forecast.

@@ -232,7 +232,7 @@ def test_authorities_are_trusted_besides_those_of_the_system(monkeypatch):
     """Not every connection goes through the proxy that inspects."""
     theirs = httpx2.create_ssl_context(trust_env=False).cert_store_stats()["x509_ca"]
     monkeypatch.setenv("SSLKEYLOGFILE", "/nowhere/keys")
-    context = _http._trusting(INSPECTOR)
+    context = _http.trusting(INSPECTOR)
     assert context.cert_store_stats()["x509_ca"] == theirs + 1
     assert context.keylog_filename is None
 

@@ -119,7 +119,7 @@ class Lanes:
             ConfigError: *ca_bundle* holds no certificates.
         """
         try:
-            context = _trusting(ca_bundle)
+            context = trusting(ca_bundle)
         except OSError as error:
             raise ConfigError(f"ca_bundle: {ca_bundle} cannot be read as certificates: {error}") from error
         self._blotted = auth.blotted if auth else bytes
@@ -181,7 +181,7 @@ class Lanes:
         return lane
 
 
-def _trusting(more: Path | None) -> ssl.SSLContext:
+def trusting(more: Path | None) -> ssl.SSLContext:
     """
     Return what trusts the system's authorities and those of the file *more*.
 
