@@ -30,6 +30,7 @@ from kvk_enrich.pace import HEADROOM
 from kvk_enrich.plan import Plan
 from kvk_enrich.progress import Progress
 from kvk_enrich.sources import COMPANY, Services, account_of
+from kvk_enrich.state.alone import alone
 from kvk_enrich.version import __version__
 
 __all__ = ["ExitCode", "Finished", "Forecast", "forecast", "run"]
@@ -63,7 +64,8 @@ def run(
         How it ended.
 
     Raises:
-        EnrichError: the list was refused, the state is not usable, an output cannot be written.
+        EnrichError: the list was refused, the state is not usable, an output cannot be written; another run is at
+            work on the same list and output.
     """
     progress, clock = progress or Progress(), clock or SystemClock()
     with announced(job, progress, clock) as tell:
@@ -77,14 +79,18 @@ def _run(job: Job, progress: Progress, confirm: Callable[[Forecast], None] | Non
         write.check(target)
     if job.evidence is not None:
         evidence.check(job.evidence)
-    with opened(job, progress, clock) as books, books.home.workspace() as folder:
+    with (
+        opened(job, progress, clock) as books,
+        alone(books.home, job.input, job.output, clock.now()) as name,
+        books.home.workspace() as folder,
+    ):
         listed = listing.read(job, added(job), folder, books.progress)
         books.journal.sweep()
         known = _known(job, books, listed)
         plan = known.plan()
         if plan.cost and confirm is not None:
             confirm(_forecast(job, books, listed, known, plan))
-        return _carried_out(job, books, listed, known, plan, folder)
+        return _carried_out(job, books, listed, known, plan, folder, name)
 
 
 def forecast(job: Job, *, progress: Progress | None = None, clock: Clock | None = None) -> Forecast:
@@ -195,7 +201,15 @@ def _seconds(known: Knowledge, plan: Plan) -> float:
     return round(max(by_payer.values(), default=0.0), 1)
 
 
-def _carried_out(job: Job, books: Books, listed: Listed, known: Knowledge, plan: Plan, folder: Path) -> Finished:
+def _carried_out(
+    job: Job,
+    books: Books,
+    listed: Listed,
+    known: Knowledge,
+    plan: Plan,
+    folder: Path,
+    name: Callable[[str], None],
+) -> Finished:
     account = account_of(job.source, books.journal, known.price)
     doubtful = books.journal.doubtful(account)
     run_id = books.journal.begin(
@@ -206,6 +220,7 @@ def _carried_out(job: Job, books: Books, listed: Listed, known: Knowledge, plan:
         share=job.source.job,
         source=str(listed.snapshot.original),
     )
+    name(run_id)
     started_at, used = books.clock.now(), budget_of(job, books)
     numbers = known.count(plan)
     if plan.counts:
