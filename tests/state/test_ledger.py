@@ -189,6 +189,19 @@ def test_what_a_killed_run_held_is_spent_with_its_units(opened: Desk):
     assert (died.calls, died.micro_eur, died.in_doubt) == (17, 860_000, 17)
 
 
+def test_a_run_beside_it_does_not_tell_of_a_killed_one(opened: Desk):
+    """What is in doubt is told by a run that begins when the death is known, whoever ends before."""
+    with child(DYING, opened.home.root) as process:
+        assert said(process) == "ready"
+        beside = opened.begin()
+    opened.clock.moment += timedelta(minutes=1)
+    opened.journal.sweep()
+    opened.journal.finish(beside, "complete", b"{}")
+    assert opened.journal.doubtful(opened.account) == 3
+    opened.journal.finish(opened.begin(), "complete", b"{}")
+    assert opened.journal.doubtful(opened.account) == 0
+
+
 # -- calls for several numbers ------------------------------------------------------------------
 
 

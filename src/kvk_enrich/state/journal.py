@@ -513,24 +513,28 @@ class Journal:
                 # It may have ended, and let go of its lock, since the question above.
                 if sql.execute("SELECT 1 FROM run WHERE id = ? AND state = 'running'", (run,)).fetchone():
                     doubtful += _bury(sql, str(run), "died")
+                    sql.execute("UPDATE run SET finished_at = ? WHERE id = ?", (_text(self._clock.now()), run))
             with suppress(OSError):
                 (self._home.locks / str(run)).unlink()
         return doubtful
 
     def doubtful(self, account: Account) -> int:
         """
-        Return how many calls are in doubt of the runs that died since a run of *account* last came to its end.
+        Return how many calls are in doubt of those runs of *account* that died and that no run has told of yet.
 
-        Free calls of a run that pays for others cost nothing, and are in no doubt that matters.
+        A run tells, at its end, of those that were known to be dead when it began. Free calls of a run that pays for
+        others cost nothing, and are in no doubt that matters.
         """
         rows = self._rows(
             f"""
             SELECT count(*) FROM call JOIN run ON run.id = call.run
             WHERE {ledger.COUNTED} AND call.state = 'in_doubt' AND run.state = 'died' AND run.account = :account
-                AND run.started_at > coalesce((
-                    SELECT max(started_at) FROM run
-                    WHERE account = :account AND finished_at IS NOT NULL AND job NOT IN (:check, :adjustment)
-                ), '')
+                AND NOT EXISTS (
+                    SELECT 1 FROM run told
+                    WHERE told.account = :account AND told.state NOT IN ('running', 'died')
+                        AND told.job NOT IN (:check, :adjustment)
+                        AND told.started_at >= coalesce(run.finished_at, run.started_at)
+                )
             """,
             {"account": account.id, "check": CHECK, "adjustment": _ADJUSTMENT},
         )

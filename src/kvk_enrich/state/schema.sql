@@ -59,7 +59,7 @@ CREATE TABLE run (
     micro_eur   INTEGER NOT NULL DEFAULT 0,
     state       TEXT NOT NULL,            -- running, complete, partial, stopped, died
     started_at  TEXT NOT NULL,
-    finished_at TEXT,
+    finished_at TEXT,                     -- of one that died: when that was found out
     input       TEXT NOT NULL,
     record      TEXT,                     -- the run record, JSON
     share       TEXT                      -- the name of its job, whose share of the allowance it uses
