@@ -94,6 +94,7 @@ class Result:
                 drafts[report],
                 compared=compared,
                 changed=changed,
+                words=told,
             )
             complete = msgspec.structs.replace(written, report=_output(report, page))
             finished = self._record(rows, exit_code, complete)

@@ -12,6 +12,7 @@ import pytest
 from kvk_enrich.columns import ENRICH, PRODUCTS
 from kvk_enrich.lang import ENGLISH, of_locale, words
 from kvk_enrich.reasons import FLAGS, REASONS
+from kvk_enrich.write.report.words import WORDS
 
 PARTS = tomllib.loads(files("kvk_enrich.lang").joinpath("nl.toml").read_text(encoding="utf-8"))
 DUTCH = words("nl")
@@ -56,6 +57,12 @@ def test_places_are_the_same():
     """A value is neither lost nor asked for in vain."""
     texts = {english: told for name, part in PARTS.items() if name != "nouns" for english, told in part.items()}
     assert {english for english, told in texts.items() if _places(english) != _places(told)} == set()
+
+
+def test_every_word_of_the_report_has_dutch():
+    """The same names, with the same places."""
+    assert WORDS.keys() == DUTCH.page.keys()
+    assert {name for name, told in DUTCH.page.items() if _places(told) != _places(WORDS[name])} == set()
 
 
 def test_a_text_has_one_translation():

@@ -1,8 +1,9 @@
 """
 The languages in which people are told things: English stands where it is said, Dutch is looked up by it.
 
-``nl.toml`` holds the Dutch of each text, in parts that are named after the places where they are said. A text that
-is not there stays English. What programs read (codes, names of columns, JSON, logs) is never looked up.
+``nl.toml`` holds the Dutch of each text, in parts that are named after the places where they are said, and
+``report.nl.toml`` that of the report, whose words have names. A text that is not there stays English. What programs
+read (codes, names of columns, JSON, logs) is never looked up.
 
 Example:
     >>> dutch = words("nl")
@@ -39,12 +40,14 @@ class Words:
         texts: From English.
         nouns: From the English singular to singular and plural.
         sentences: From English with names in braces.
+        page: The words of the report by their names; those of English stand there.
     """
 
     lang: Lang = "en"
     texts: Mapping[str, str] = field(default_factory=dict)
     nouns: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     sentences: Mapping[str, str] = field(default_factory=dict)
+    page: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, text: str, /, **values: object) -> str:
         """Return *text* in this language, with *values* at its names in braces."""
@@ -101,11 +104,12 @@ def words(lang: str) -> Words:
     """Return the words of the language *lang*."""
     if lang == "en":
         return ENGLISH
-    parts = tomllib.loads((files(__package__) / "nl.toml").read_text(encoding="utf-8"))
-    nouns = {noun: (one, more) for noun, (one, more) in parts.pop(_NOUNS).items()}
-    return Words(
-        "nl", {english: told for part in parts.values() for english, told in part.items()}, nouns, parts[_SENTENCES]
+    parts, page = (
+        tomllib.loads((files(__package__) / name).read_text("utf-8")) for name in ("nl.toml", "report.nl.toml")
     )
+    nouns = {noun: (one, more) for noun, (one, more) in parts.pop(_NOUNS).items()}
+    texts = {english: told for part in parts.values() for english, told in part.items()}
+    return Words("nl", texts, nouns, parts[_SENTENCES], page)
 
 
 def of_locale(environ: Mapping[str, str]) -> Lang:

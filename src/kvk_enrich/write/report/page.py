@@ -5,8 +5,8 @@ It is self-contained: no script, nothing loaded from elsewhere, and a policy in 
 Texts of the list and of the register are escaped; they cannot become markup. The same data make the same page.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,7 +19,8 @@ from markupsafe import Markup
 
 from kvk_enrich import compare, own
 from kvk_enrich.identifiers import masking
-from kvk_enrich.reasons import FLAGS, REASONS
+from kvk_enrich.lang import ENGLISH, Words
+from kvk_enrich.reasons import FLAGS, REASONS, Reason
 from kvk_enrich.record import OutputFile, RunRecord
 from kvk_enrich.write.failed import items
 from kvk_enrich.write.report import charts, figures
@@ -49,7 +50,7 @@ def report(
     *,
     compared: Compared | None = None,
     changed: pl.DataFrame | None = None,
-    words: Mapping[str, str] = WORDS,
+    words: Words = ENGLISH,
 ) -> Written:
     """
     Write the page.
@@ -61,7 +62,7 @@ def report(
         path: The HTML file to write.
         compared: Where the list was compared with the register.
         changed: What changed since the last run (:data:`kvk_enrich.changes.CHANGES`), where that was asked for.
-        words: All words of the page; those of :data:`kvk_enrich.write.report.words.WORDS` are English.
+        words: The language of the page.
 
     Raises:
         OSError: It cannot be written.
@@ -83,11 +84,12 @@ def report(
 class _Page:
     """The parts of the page, as its template takes them."""
 
-    def __init__(self, record: RunRecord, staged: Path, answers: pl.DataFrame, words: Mapping[str, str]) -> None:
+    def __init__(self, record: RunRecord, staged: Path, answers: pl.DataFrame, words: Words) -> None:
         self.record = record
         self.staged = staged
         self.answers = answers
-        self.words = words
+        self.told = words
+        self.words = {**WORDS, **words.page}
         self.numbers = numbers(staged, answers)
 
     def say(self, name: str, **values: object) -> str:
@@ -130,15 +132,15 @@ class _Page:
         totals = {name: rows for name, rows in msgspec.structs.asdict(self.record.rows).items() if name != "total"}
         outcomes = self.names("outcome")
         reasons = tally(self.staged, self.answers).filter(pl.col("enrich_reason").is_not_null())
-        listed = items(self.staged, self.answers)
+        listed = items(self.staged, self.answers, self.told)
         return {
             "headline": self._headline(),
             "outcomes": totals,
             "outcome_chart": charts.strip(
                 "outcomes", self.say("column.outcome"), [*totals.items()], outcomes, self.count
             ),
-            "reasons": [(rows, outcome, REASONS[reason]) for outcome, reason, rows in reasons.iter_rows()],
-            "flags": [(rows, FLAGS[flag]) for flag, rows in flagged(self.staged, self.answers)],
+            "reasons": [(rows, outcome, self._reason(reason)) for outcome, reason, rows in reasons.iter_rows()],
+            "flags": [(rows, self.told(FLAGS[flag])) for flag, rows in flagged(self.staged, self.answers)],
             "items": listed.head(_ITEMS_SHOWN).collect(engine="streaming").to_dicts(),
             "listed": listed.select(pl.len()).collect(engine="streaming").item(),
             "files": [*self._files()],
@@ -148,8 +150,13 @@ class _Page:
         ending, reason = self.say(f"headline.{self.record.state}"), self.record.stop_reason
         if reason is None:
             return ending
-        told = REASONS[reason].sentence if reason in REASONS else self.say("headline.reason", reason=reason)
+        told = self._reason(reason).sentence if reason in REASONS else self.say("headline.reason", reason=reason)
         return f"{told} {self.say('headline.stopped')}"
+
+    def _reason(self, code: str) -> Reason:
+        """Return a reason in the language of the page."""
+        reason = REASONS[code]
+        return replace(reason, sentence=self.told(reason.sentence), what_to_do=self.told(reason.what_to_do))
 
     def _files(self) -> Iterator[tuple[str, OutputFile]]:
         outputs = msgspec.structs.asdict(self.record.outputs) if self.record.outputs else {}
