@@ -1,14 +1,15 @@
 """What is told afterwards: runs, and the ledger per account and month."""
 
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from tests.state.parts import HandClock, child, said
 
-from kvk_enrich.books import adjust, ledger, past_runs
+from kvk_enrich import telling
+from kvk_enrich.books import JobUse, adjust, ledger, past_runs
 from kvk_enrich.config import Settings
 from kvk_enrich.config import read as settings_of
 from kvk_enrich.errors import ConfigError, StateInUse
@@ -31,6 +32,7 @@ def take(
     micro_eur: int = 20_000,
     units: int = 1,
     period: Period = "month",
+    share: str | None = None,
 ) -> None:
     """Take permits for *calls* of so many *units* on an account, and end the run."""
     with closing(open_journal(open_home(home), HandClock(at))) as journal:
@@ -43,7 +45,7 @@ def take(
             period=period,
             micro_eur=micro_eur,
         )
-        run = journal.begin("job", owner, ceiling=None, source="list.csv")
+        run = journal.begin("job", owner, ceiling=None, share=share, source="list.csv")
         journal.lease(run, owner, calls, units)
         journal.finish(run, "complete", b'{"schema": 1}')
 
@@ -81,7 +83,46 @@ def test_the_ledger_says_what_an_account_used_and_has_left(tmp_path: Path):
         "fee_eur": Decimal("6.40"),
         "total_eur": Decimal("26.90"),
         "forecast_eur": Decimal("36.40"),
+        "per_day": Decimal("50.0"),
+        "ends_on": None,
+        "warning": None,
+        "jobs": (),
     }
+
+
+def test_the_ledger_burns_down(tmp_path: Path):
+    """At this pace the allowance ends before the month does; the warnings that were passed are told."""
+    home = tmp_path / "home"
+    take(home, "kvk", "crm", 1025)
+    take(home, "kvk", "crm", 7, at=NOON_21 - timedelta(days=31))
+    check_vat(home, 9)
+    lines = ledger(settings(home, "[budget]\ncalls_per_month = 1190"), clock=HandClock(NOON_21))
+    assert [(line.register, line.ends_on, line.warning) for line in lines] == [
+        ("vies", None, None),
+        ("kvk", date(2026, 11, 24), 80),
+        ("kvk", None, None),
+    ]
+    told = telling.ledger(lines)
+    assert told[-2:] == [
+        "kvk (crm): 86 % of 1,190 used, 50.0 a day, so that it ends on 2026-11-24",
+        "  more than 80 % of the month's allowance is used",
+    ]
+
+
+def test_the_ledger_tells_what_each_job_used_of_its_share(tmp_path: Path):
+    """Those that used some, and those that may; in past months without the shares of today."""
+    home = tmp_path / "home"
+    for at in (NOON_21, NOON_21 - timedelta(days=31)):
+        take(home, "kvk", "crm", 30, at=at, share="nightly")
+    text = (
+        "[source.kvk]\ncalls_per_month = 100\n[budget.share.nightly]\nfloor = 0.6\n[budget.share.adhoc]\nceiling = 0.2"
+    )
+    lines = ledger(settings(home, text), clock=HandClock(NOON_21))
+    assert [line.jobs for line in lines] == [
+        (JobUse("adhoc", 0, 0, 20), JobUse("nightly", 30, 60, 100)),
+        (JobUse("nightly", 30),),
+    ]
+    assert "  job nightly: 30 used (kept for it 60, at most 100)" in telling.ledger(lines)
 
 
 def test_accounts_and_months_have_lines_of_their_own(tmp_path: Path):

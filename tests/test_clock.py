@@ -2,12 +2,13 @@
 
 import time
 from datetime import UTC, datetime, timedelta, timezone
+from datetime import time as time_of_day
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvk_enrich.clock import SystemClock, month_of
+from kvk_enrich.clock import SystemClock, coming, month_of
 
 
 @pytest.mark.parametrize(
@@ -60,3 +61,22 @@ def test_a_boot_has_one_id():
     """Every process of this boot reads the same id, without white space."""
     first, second = SystemClock().boot_id(), SystemClock().boot_id()
     assert first == second == first.strip() != ""
+
+
+@pytest.mark.parametrize(
+    ("now", "at", "expected"),
+    [
+        ("2026-11-21T02:00+00:00", "06:00", "2026-11-21T05:00+00:00"),
+        ("2026-11-20T22:00+00:00", "06:00", "2026-11-21T05:00+00:00"),  # across midnight
+        ("2026-11-21T05:00+00:00", "06:00", "2026-11-22T05:00+00:00"),  # the very moment is over
+        ("2026-10-24T21:00+00:00", "06:00", "2026-10-25T05:00+00:00"),  # clocks go back: an hour more
+        ("2027-03-27T22:00+00:00", "06:00", "2027-03-28T04:00+00:00"),  # forward: an hour less
+        ("2027-03-27T22:00+00:00", "02:30", "2027-03-28T01:30+00:00"),  # there is no half past two
+        ("2026-10-25T00:00+00:00", "02:30", "2026-10-25T00:30+00:00"),  # the first of two
+        ("2026-10-25T00:45+00:00", "02:30", "2026-10-25T01:30+00:00"),  # the second
+    ],
+)
+def test_the_next_time_of_day_is_one_of_amsterdam(now, at, expected):
+    """Across midnight, and in the nights when clocks are changed."""
+    moment = coming(time_of_day.fromisoformat(at), datetime.fromisoformat(now))
+    assert moment == datetime.fromisoformat(expected)

@@ -1,23 +1,35 @@
 """What the journal can tell afterwards: past runs, and the month's ledger per account."""
 
-import calendar
 import re
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from kvk_enrich.clock import AMSTERDAM, Clock, SystemClock
+from kvk_enrich import burndown
+from kvk_enrich.clock import Clock, SystemClock
 from kvk_enrich.config import Settings, source
 from kvk_enrich.config.sections import Kvkbase, Register
+from kvk_enrich.config.services import shares
 from kvk_enrich.errors import ConfigError
 from kvk_enrich.model import euro, micro
 from kvk_enrich.sources import account_of
 from kvk_enrich.state.home import open_home
 from kvk_enrich.state.journal import MonthUse, RunLine, open_journal
-from kvk_enrich.state.ledger import label
+from kvk_enrich.state.ledger import ShareUse, label
+
+
+@dataclass(frozen=True, slots=True)
+class JobUse:
+    """What runs of a named *job* used; *floor* and *ceiling* are the units of its share, as configured now."""
+
+    job: str
+    units: int
+    floor: int | None = None
+    ceiling: int | None = None
 
 
 class LedgerLine(NamedTuple):
@@ -25,7 +37,9 @@ class LedgerLine(NamedTuple):
     One account in one month, as the register's own portal shows it per key; VIES is counted per day too.
 
     *units* are calls, at kvkbase tokens: those sent, or possibly sent by a run that was killed. *limit*, *left* and
-    *forecast_eur* (what the month will come to at the present pace) are given for the present month or day.
+    *forecast_eur* (what the month will come to at the present pace) are given for the present month or day; for the
+    present month also the units *per_day* so far, *ends_on* (the day on which the allowance ends at that pace; None: it
+    lasts) and *warning* (50, 80 or 95: the percent that have been reached). *jobs* are those with a name or a share.
     """
 
     period: str
@@ -38,6 +52,10 @@ class LedgerLine(NamedTuple):
     fee_eur: Decimal
     total_eur: Decimal
     forecast_eur: Decimal | None
+    per_day: Decimal | None = None
+    ends_on: date | None = None
+    warning: int | None = None
+    jobs: tuple[JobUse, ...] = ()
 
 
 def past_runs(home: Path, run_id: str | None = None, *, clock: Clock | None = None) -> list[RunLine]:
@@ -52,7 +70,7 @@ def ledger(settings: Settings, *, clock: Clock | None = None) -> list[LedgerLine
     clock = clock or SystemClock()
     with closing(open_journal(open_home(settings.home), clock)) as journal:
         journal.sweep()
-        return _lines(journal.ledger(), settings, clock.now())
+        return _lines(journal.ledger(), journal.shares(), settings, clock.now())
 
 
 class Adjusted(NamedTuple):
@@ -107,8 +125,8 @@ def _begun(month: str | None, present: str) -> str:
     return month
 
 
-def _lines(uses: Sequence[MonthUse], settings: Settings, now: datetime) -> list[LedgerLine]:
-    return [_line(use, settings, now) for use in _days_as_months(uses, now)]
+def _lines(uses: Sequence[MonthUse], by_job: Sequence[ShareUse], settings: Settings, now: datetime) -> list[LedgerLine]:
+    return [_line(use, by_job, settings, now) for use in _days_as_months(uses, now)]
 
 
 def _days_as_months(uses: Sequence[MonthUse], now: datetime) -> list[MonthUse]:
@@ -125,7 +143,7 @@ def _days_as_months(uses: Sequence[MonthUse], now: datetime) -> list[MonthUse]:
     return sorted(by_name, key=lambda use: use.period, reverse=True)
 
 
-def _line(use: MonthUse, settings: Settings, now: datetime) -> LedgerLine:
+def _line(use: MonthUse, by_job: Sequence[ShareUse], settings: Settings, now: datetime) -> LedgerLine:
     allowance, fee, counted_per = _terms(use.register.split("@")[0], settings)
     calls_eur = euro(use.micro_eur)
     is_now = use.period == label(counted_per, now)
@@ -139,8 +157,34 @@ def _line(use: MonthUse, settings: Settings, now: datetime) -> LedgerLine:
         calls_eur=calls_eur,
         fee_eur=fee,
         total_eur=calls_eur + fee,
-        forecast_eur=(calls_eur / _share_of_month(now) + fee).quantize(Decimal("0.01")) if is_now else None,
+        forecast_eur=_cents(calls_eur / burndown.passed(now) * burndown.days(now) + fee) if is_now else None,
+        **(_pace(use.units, allowance, now) if is_now and counted_per == "month" else {}),
+        jobs=_jobs(use, by_job, settings, allowance if is_now and counted_per == "month" else None),
     )
+
+
+def _pace(units: int, allowance: int, now: datetime) -> dict[str, Any]:
+    return {
+        "per_day": (units / burndown.passed(now)).quantize(Decimal("0.1")),
+        "ends_on": burndown.ends_on(units, allowance, now),
+        "warning": burndown.reached(units, allowance),
+    }
+
+
+def _jobs(use: MonthUse, by_job: Sequence[ShareUse], settings: Settings, allowance: int | None) -> tuple[JobUse, ...]:
+    """Return what each job used of a line; in the present month (of *allowance* units) with their shares."""
+    used = {each.name: each.units for each in by_job if each[:3] == use[:3]}
+    if allowance is None:
+        return tuple(JobUse(job, units) for job, units in sorted(used.items()))
+    shared = {share.job: share for share in shares(settings.sections.budget)}
+    return tuple(
+        JobUse(job, used.get(job, 0), *((share.kept(allowance), share.most(allowance)) if share else ()))
+        for job, share in ((job, shared.get(job)) for job in sorted(used.keys() | shared.keys()))
+    )
+
+
+def _cents(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.01"))
 
 
 def _terms(register: str, settings: Settings) -> tuple[int, Decimal, Literal["month", "day"]]:
@@ -154,11 +198,3 @@ def _terms(register: str, settings: Settings) -> tuple[int, Decimal, Literal["mo
         section = {"kvk": sources.kvk, "kvk-test": sources.kvk_test}.get(register, sources.practice)
     allowed = settings.sections.budget.calls_per_month
     return (section.allowance if allowed is None else min(allowed, section.allowance)), section.monthly_fee_eur, "month"
-
-
-def _share_of_month(now: datetime) -> Decimal:
-    """Return how much of the month has passed in Amsterdam, at least one day."""
-    local = now.astimezone(AMSTERDAM)
-    days = calendar.monthrange(local.year, local.month)[1]
-    passed = Decimal(local.day - 1) + Decimal(local.hour * 60 + local.minute) / (24 * 60)
-    return max(Decimal(1), passed) / days

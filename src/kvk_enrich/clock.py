@@ -7,7 +7,8 @@ each boot; *boot_id* tells one from another.
 """
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -54,3 +55,23 @@ class SystemClock:
 def month_of(moment: datetime) -> str:
     """Return the billing month (``2026-11``) that *moment* falls in, in Amsterdam."""
     return moment.astimezone(AMSTERDAM).strftime("%Y-%m")
+
+
+def coming(at: time_of_day, now: datetime) -> datetime:
+    """
+    Return when it is *at* in Amsterdam next, after *now*.
+
+    On the night when clocks go forward a time that there is not comes an hour later; when they go back, the first
+    of two that is still to come counts.
+    """
+    today = now.astimezone(AMSTERDAM).replace(hour=at.hour, minute=at.minute, second=0, microsecond=0)
+    days = (today, today + timedelta(days=1))
+    moments = (day.replace(fold=fold) for day in days for fold in (0, 1))
+    real = (moment.astimezone(UTC) for moment in moments if not moment.fold or _is_twice(moment))
+    return min(moment for moment in real if moment > now)
+
+
+def _is_twice(moment: datetime) -> bool:
+    """Say whether clocks show *moment* a second time: they were put back."""
+    first, second = (moment.replace(fold=fold).utcoffset() for fold in (0, 1))
+    return first is not None and second is not None and second < first

@@ -451,6 +451,10 @@ class Knowledge:
         flags = pl.concat_list(pl.col("enrich_flags").fill_null([]), pl.lit("stale"))
         return pl.when(is_stale.fill_null(value=False)).then(flags).otherwise("enrich_flags").alias("enrich_flags")
 
+    def stale(self, answers: pl.DataFrame) -> int:
+        """Return how many of *answers* are older than would count as fresh."""
+        return int(answers["enrich_flags"].list.contains("stale").sum() or 0)
+
     def paid_for(self, asked: Asked) -> int:
         """Return what the answers received in this run cost (micro-euro), without attempts in vain."""
         tariffs = self.services.tariffs

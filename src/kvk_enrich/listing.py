@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from kvk_enrich import identify, own, readers, write
+from kvk_enrich import amounts, identify, own, readers, write
 from kvk_enrich.columns import Column, schema
 from kvk_enrich.compare import Comparison
 from kvk_enrich.config import Job
@@ -100,11 +100,11 @@ def read(job: Job, added: tuple[Column, ...], folder: Path, progress: Progress) 
 
 
 def _priorities(lines: pl.LazyFrame, column: str) -> pl.DataFrame:
-    """Return the highest value of *column* of each number; text that is no number counts as blank."""
-    value = own.column(column).cast(pl.String).str.replace_all("[^0-9,.-]", "").str.replace(",", ".")
-    values = lines.select("enrich_kind", "enrich_number", priority=value.cast(pl.Float64, strict=False))
-    known = values.drop_nulls().group_by(kind="enrich_kind", number="enrich_number").agg(pl.max("priority"))
-    return known.sort("kind", "number").collect(engine="streaming")
+    """Return the highest value of *column* of each number; text that is no amount counts as blank."""
+    read = lines.select(kind="enrich_kind", number="enrich_number", priority=own.column(column))
+    cells = read.drop_nulls().collect(engine="streaming")
+    values = cells.with_columns(priority=amounts.parsed(cells["priority"]))
+    return values.drop_nulls().group_by("kind", "number").agg(pl.max("priority")).sort("kind", "number")
 
 
 def _layout(job: Job, snapshot: readers.Snapshot, folder: Path) -> readers.Layout | None:

@@ -30,8 +30,9 @@ def ordered(
     """
     Return *questions* in the order in which they are worth asking.
 
-    First those that were never answered; then by the chance that the answer has changed since, times the number's
-    priority. Of equals, the order stays.
+    First those that were never answered, by priority. Of the others every second place goes to the chance that the
+    answer has changed since, times the number's priority, and every second one to the oldest answer: nothing waits
+    for longer than it takes half the calls to go round. Of equals, the order stays.
 
     Args:
         questions: ``product, kind, number``.
@@ -50,7 +51,9 @@ def ordered(
     ranked = told.with_columns(
         known=pl.col("fetched_at").is_not_null(), score=pl.coalesce(chance, pl.lit(1.0)) * (weight + 1e-9)
     )
-    return ranked.sort("known", "score", descending=[False, True], maintain_order=True).select(questions.columns)
+    likely, oldest = pl.col("score").rank("ordinal", descending=True), pl.col("fetched_at").rank("ordinal")
+    place = pl.when("known").then(pl.min_horizontal(2 * likely, 2 * oldest + 1).over("known")).otherwise(likely)
+    return ranked.with_columns(place=place).sort("known", "place").select(questions.columns)
 
 
 def rates(history: pl.DataFrame) -> pl.DataFrame:
@@ -59,7 +62,8 @@ def rates(history: pl.DataFrame) -> pl.DataFrame:
     changes, years = pl.col("changes"), pl.col("years")
     group = (changes.sum() + of_all * _WEIGHT_OF_ALL) / (years.sum() + _WEIGHT_OF_ALL)
     own = (changes + pl.col("of_group") * _WEIGHT_OF_GROUP) / (years + _WEIGHT_OF_GROUP)
-    return history.with_columns(of_group=group.over("group")).select("number", rate=own)
+    rated = history.with_columns(of_group=group.over("group")).select("number", rate=own)
+    return rated.unique("number", keep="first", maintain_order=True)
 
 
 def _rate_of_all(history: pl.DataFrame) -> float:

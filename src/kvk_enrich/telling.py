@@ -216,10 +216,9 @@ def _burn_down(line: "LedgerLine") -> list[str]:
     if line.limit is None or not line.units or line.per_day is None:
         return []
     ends = "which lasts the month" if line.ends_on is None else f"so that it ends on {line.ends_on}"
-    lines = [
-        f"{line.register} ({line.account}): {line.units * 100 // line.limit if line.limit else 100} % of {line.limit:,}"
-        f" used, {line.per_day:,} a day, {ends}"
-    ]
+    percent = line.units * 100 // line.limit if line.limit else 100
+    used = f"{percent} % of {line.limit:,} used, {line.per_day:,} a day, {ends}"
+    lines = [f"{line.register} ({line.account}): {used}"]
     lines += [
         f"  job {job.job}: {job.units:,} used"
         + (f" (kept for it {job.floor:,}, at most {job.ceiling:,})" if job.ceiling is not None else "")

@@ -146,9 +146,12 @@ class Cache:
         found = self._connection.sql(
             f"""
             WITH looks AS (
-                SELECT kind, number, fetched_at, raw <> lag(raw) OVER (
+                SELECT kind, number, fetched_at, text <> lag(text) OVER (
                     PARTITION BY kind, number ORDER BY fetched_at, seq
-                ) AS changed FROM answers WHERE register = ? AND product = ? AND status = 'found'
+                ) AS changed FROM (
+                    SELECT kind, number, fetched_at, seq, hash(raw) AS text FROM answers
+                    WHERE register = ? AND product = ? AND status = 'found'
+                )
             )
             SELECT number, concat_ws(' ', {", ".join(traits)}) AS "group",
                 epoch(max(l.fetched_at) - min(l.fetched_at)) / 31557600.0 AS years,
