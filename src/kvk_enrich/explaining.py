@@ -15,6 +15,7 @@ from kvk_enrich.identifiers import masking, vat
 from kvk_enrich.knowing import Freshness, Knowledge, opened
 from kvk_enrich.model import Kind, euro
 from kvk_enrich.progress import Progress
+from kvk_enrich.state.journal import LastTry
 
 _CELL: Final = "number"
 _DIGITS: Final = re.compile("[0-9]{9}")
@@ -25,7 +26,8 @@ class Step(NamedTuple):
     One call on the way.
 
     *status* is found or not_found where the answer is known, ``ask`` where it would be asked now, ``later``
-    where it depends on answers to come, and a reason code where it would be left out.
+    where it depends on answers to come, and a reason code where it would be left out. *last_try* is the call of an
+    earlier run that brought no answer, where none has come since.
     """
 
     product: str
@@ -34,6 +36,7 @@ class Step(NamedTuple):
     reason: str | None
     fetched_at: datetime | None
     cost_eur: Decimal
+    last_try: LastTry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,8 @@ def _steps(
             fate = status or left_out.get((product, one), "ask")
             cost = euro(plan.tariffs[product].micro_eur if fate == "ask" else 0)
             shown = _DIGITS.sub("*" * 9, one) if hidden else one
-            steps.append(Step(product, shown, fate, reason, fetched_at, cost))
+            tried = None if hidden else books.journal.last_try(product, one)
+            steps.append(Step(product, shown, fate, reason, fetched_at, cost, tried))
         for product, count in plan.later.items():
             steps.append(Step(product, None, "later", None, None, euro(count * plan.tariffs[product].micro_eur)))
         return tuple(steps), plan.cost

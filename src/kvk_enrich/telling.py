@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kvk_enrich.applying import Patched
     from kvk_enrich.books import Adjusted, LedgerLine
     from kvk_enrich.config import Setting
-    from kvk_enrich.explaining import Explanation
+    from kvk_enrich.explaining import Explanation, Step
     from kvk_enrich.flow import Finished, Forecast
     from kvk_enrich.inspecting import Example, Inspection
     from kvk_enrich.keeping import Dossier, Exported, Forgotten, Stats
@@ -334,8 +334,31 @@ def explanation(told: "Explanation", words: Words = ENGLISH) -> list[str]:
     if not table:
         reason = REASONS["no_route"]
         return [*lines, f"  {words(reason.sentence)} {words(reason.what_to_do)}"]
-    cost = words("  cost EUR {cost} at most", cost=words.euro(told.cost_eur))
-    return [*lines, *(f"  {line}" for line in _table(head, table)), cost]
+    lines += [f"  {line}" for line in _table(head, table)]
+    for step in told.steps:
+        lines += _why(step, words)
+    return [*lines, words("  cost EUR {cost} at most", cost=words.euro(told.cost_eur))]
+
+
+def _why(step: "Step", words: Words) -> list[str]:
+    """Return what the register said of a number that it does not know, and of one that it gave no answer for."""
+    lines = []
+    if step.reason in REASONS:
+        reason = REASONS[step.reason]
+        lines.append(f"  {step.product}: {words(reason.sentence)} {words(reason.what_to_do)}")
+    if step.last_try:
+        came = [f"HTTP {step.last_try.http_status}"] if step.last_try.http_status else []
+        told = ", ".join([*came, *([step.last_try.code] if step.last_try.code else [])]) or words("nothing")
+        when = f"{step.last_try.at:%Y-%m-%d %H:%M}"
+        lines.append(
+            words(
+                "  {product}: asked in vain on {when} (UTC), what came was {told}. Run again to ask anew.",
+                product=step.product,
+                when=when,
+                told=told,
+            )
+        )
+    return lines
 
 
 _STATES = {"found": "known", "not_found": "known, not found", "ask": "to be asked", "later": "depends on the answers"}

@@ -20,6 +20,7 @@ from tests.write.test_report import RECORD
 from kvk_enrich import readers, write
 from kvk_enrich.columns import output
 from kvk_enrich.errors import ConfigError
+from kvk_enrich.lang import words
 from kvk_enrich.write.workbook import _as_xml
 
 COLUMNS = output(["basisprofiel"])
@@ -75,6 +76,31 @@ def test_it_opens_as_a_table(written: Path) -> None:
     assert sheet["A1"].font.b
     assert 10 <= sheet.column_dimensions["A"].width <= 12
     assert sheet["I2"].number_format == "yyyy-mm-dd hh:mm:ss"
+
+
+def test_outcomes_have_colours(written: Path) -> None:
+    """The number, its outcome and its reason are filled alike; no two outcomes are."""
+    sheets = openpyxl.load_workbook(written)
+    rules = {
+        str(each.sqref): [rule.formula[0] for rule in each.rules] for each in sheets["Enriched"].conditional_formatting
+    }
+    expected = [f'$C2="{outcome}"' for outcome in ("found", "not_found", "invalid", "failed", "deferred")]
+    assert {place: rules[place] for place in ("C2:C8", "D2:D8")} == {"C2:C8": expected, "D2:D8": expected}
+    fills = {rule.dxf.fill.bgColor.rgb for each in sheets["Enriched"].conditional_formatting for rule in each.rules}
+    assert len(fills) == 5
+
+
+def test_comments_say_what_columns_are_and_what_became_of_rows(
+    mixed: Mixed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Headers all, rows as many as a spreadsheet bears; in Dutch where that is read."""
+    monkeypatch.setattr("kvk_enrich.write.workbook._COMMENTS", 3)
+    write.workbook(RECORD, *mixed, COLUMNS, tmp_path / "out.xlsx", words("nl"))
+    sheet = openpyxl.load_workbook(tmp_path / "out.xlsx")["Enriched"]
+    told = {cell.coordinate: cell.comment.text for row in sheet.iter_rows() for cell in row if cell.comment}
+    assert (told["C1"], told["E1"]) == ("wat er van de rij geworden is", "herstel aan het nummer, in woorden")
+    assert [place for place in told if not place.endswith("1")] == ["D3", "D4", "E5"]
+    assert told["D3"].endswith("Vul het nummer in, of laat de rij zoals die is.")
 
 
 def test_the_failed_items_are_those_of_the_csv(written: Path, mixed: Mixed, tmp_path: Path) -> None:

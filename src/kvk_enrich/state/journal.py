@@ -108,6 +108,14 @@ class StoredAnswer(NamedTuple):
     body: bytes
 
 
+class LastTry(NamedTuple):
+    """A call that brought no answer: when it was sent, and what came instead, where anything did."""
+
+    at: datetime
+    http_status: int | None
+    code: str | None
+
+
 class Tries(NamedTuple):
     """The vain attempts at one number."""
 
@@ -556,6 +564,20 @@ class Journal:
             "SELECT value, count(*), max(sent_at) FROM call, json_each(call.vain) WHERE run = ? GROUP BY value", (run,)
         )
         return [Tries(str(number), int(str(count)), _moment(str(last))) for number, count, last in rows]
+
+    def last_try(self, product: str, number: str) -> LastTry | None:
+        """Return the last call about *number* that brought no answer; None without one, or where an answer came since."""
+        rows = self._rows(
+            """
+            SELECT sent_at, http_status, code FROM call, json_each(call.vain)
+            WHERE value = :number AND sent_at > coalesce(
+                (SELECT max(fetched_at) FROM answer WHERE number = :number AND product = :product), ''
+            )
+            ORDER BY call.id DESC LIMIT 1
+            """,
+            {"number": number, "product": product},
+        )
+        return LastTry(_moment(str(rows[0][0])), *rows[0][1:]) if rows else None  # type: ignore[arg-type]
 
     def written(self, source: str) -> datetime | None:
         """Return when outputs of the list *source* were last written; None if never."""
