@@ -6,8 +6,10 @@ import hashlib
 import io
 import json
 import os
+import subprocess
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -347,6 +349,20 @@ def _several(book: openpyxl.Workbook) -> None:
         sheet.append([number])
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read workbooks in this process: for faults whose point is not the process that reads them."""
+
+    def run(command: Sequence[str], **_options: object) -> subprocess.CompletedProcess[bytes]:
+        said = io.StringIO()
+        with redirect_stdout(said):
+            xlsx_child.main(*command[command.index("-m") + 2 :])
+        return subprocess.CompletedProcess(command, 0, said.getvalue().encode(), b"")
+
+    monkeypatch.setattr(xlsx_child, "_limit", lambda: None)
+    monkeypatch.setattr(subprocess, "run", run)
+
+
 HEADER: Final = ["naam", "kvk"]
 BOOKS: Final[dict[int, tuple[bytes, list[str]]]] = {
     16: (workbook([HEADER, ["a", A], [None, None], ["b", B]]), ["found", "invalid empty", "found"]),
@@ -375,6 +391,7 @@ BOOKS: Final[dict[int, tuple[bytes, list[str]]]] = {
     Row(27, "Several sheets, hidden ones", "The first visible one, and said which; `--sheet` names another", 0),
     Row(28, "Merged cells", "The first has the value, the others are empty", 0),
 )
+@pytest.mark.usefixtures("quick")
 def test_workbooks(row: Row, bench: Bench) -> None:
     """A workbook's cells are read as they look, or their rows fail."""
     content, fates = BOOKS[row.number]
@@ -425,6 +442,7 @@ def test_hostile_workbooks(row: Row, bench: Bench) -> None:
 
 
 @fault(32, "Links to other files, document types and entities in a workbook", "Never followed; the cells are read", 0)
+@pytest.mark.usefixtures("quick")
 def test_links_and_entities(row: Row, bench: Bench) -> None:
     """An entity that stands for a file of this machine stands for nothing."""
     secret = bench.put("secret.txt", A)
