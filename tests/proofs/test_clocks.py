@@ -120,12 +120,13 @@ def test_the_clock_goes_back_between_runs(world: World) -> None:
 
 def test_a_machine_that_slept_has_no_haste(world: World) -> None:
     """An hour of missed turns is not caught up; what was under way is asked again at most."""
-    world.events[50] = lambda: world.clock.pass_seconds(3_600)
+    world.events[20] = lambda: world.clock.pass_seconds(3_600)
     calls = enrich(world)
     assert len(NUMBERS) <= calls <= len(NUMBERS) + WORKERS
     assert pace(world) <= 100
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.trials(fast=1, torture=3)
 def test_a_process_that_stood_still_has_no_haste(tmp_path: Path, trials: int) -> None:
     """Stopped with calls under way and continued: by the kernel's stamps no second holds more than the limit."""

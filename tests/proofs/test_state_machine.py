@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -28,7 +29,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from tests.figures import Record
-from tests.proofs.world import PLENTY, PROFILE, SEARCH, Key, Sent, World, body, name
+from tests.proofs.world import PLENTY, PROFILE, SEARCH, Key, Sent, World, body, name, obeying
 
 from kvk_enrich import flow, keeping
 from kvk_enrich.config import Job
@@ -141,7 +142,7 @@ class Histories(RuleBasedStateMachine):
     def look_ahead(self) -> None:
         """A plan asks nothing, and a run that follows keeps to it."""
         before = len(self.world.log)
-        ahead = flow.forecast(self._job(0, None), clock=self.world.clock).record
+        ahead = obeying(partial(flow.forecast, self._job(0, None), clock=self.world.clock)).record
         assert len(self.world.log) == before
         planned, unasked = ahead.forecast.calls_paid, ahead.rows.deferred
         done = self._play([self._job(0, None)])
@@ -200,14 +201,14 @@ class Histories(RuleBasedStateMachine):
         number = data.draw(st.sampled_from(sorted({number for _, number in self.known})))
         gone = self._belonging_to(number)
         erased = [(key, self.known.pop(key)) for key in gone if key in self.known]
-        keeping.forget(self.world.home.root, number, clock=self.world.clock)
+        obeying(partial(keeping.forget, self.world.home.root, number, clock=self.world.clock))
         assert self.world.places_of([*self._traces(number, erased)]) == []
 
     @rule(hours=st.sampled_from([6, 100]))
     def prune(self, hours: int) -> None:
         """What is old is erased."""
         before = self.world.clock.now() - timedelta(hours=hours)
-        keeping.prune(self.world.home.root, timedelta(hours=hours), clock=self.world.clock)
+        obeying(partial(keeping.prune, self.world.home.root, timedelta(hours=hours), clock=self.world.clock))
         self.known = {key: learnt for key, learnt in self.known.items() if learnt.at >= before}
 
     # -- what always holds ----------------------------------------------------------------------
@@ -374,7 +375,7 @@ class Histories(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.trials(fast=6, torture=300)
+@pytest.mark.trials(fast=5, torture=150)
 def test_no_history_breaks_a_promise(trials: int, record: Record) -> None:
     """Any series of steps."""
     steps = 0

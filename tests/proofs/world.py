@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -39,6 +39,7 @@ PROFILE: Final = "basisprofiel"
 SEARCH: Final = "zoeken"
 PLENTY: Final = 300_000
 
+T = TypeVar("T")
 Key = tuple[str, str]
 """Product and number."""
 
@@ -186,7 +187,7 @@ class World:
 
         def story(place: int) -> None:
             try:
-                ended[place] = self._obeying(partial(flow.run, jobs[place], clock=clock))
+                ended[place] = obeying(partial(flow.run, jobs[place], clock=clock))
             finally:
                 anyio.from_thread.run_sync(together.leave_out)
                 clock.at_work -= 1
@@ -197,15 +198,6 @@ class World:
             for place in range(len(jobs)):
                 group.start_soon(partial(anyio.to_thread.run_sync, story, place, limiter=limiter))
         return [ended[place] for place in range(len(jobs))]
-
-    def _obeying(self, run: Callable[[], Finished]) -> Finished:
-        """Run; a damaged cache may only be found out in the middle, and then the same command is to be given again."""
-        try:
-            return run()
-        except StorageError as error:
-            if "give the same command again" not in str(error):
-                raise
-            return run()
 
     # -- the register ---------------------------------------------------------------------------
 
@@ -275,6 +267,16 @@ class World:
         """Return which of *needles* stand in which file of the home."""
         files = [path for path in (self.folder / "disk" / "home").rglob("*") if path.is_file()]
         return [(path.name, needle) for path in files for needle in needles if needle in path.read_bytes()]
+
+
+def obeying(story: Callable[[], T]) -> T:
+    """Do it; damage of the cache may only be found out in the middle, and then the same is to be done again."""
+    try:
+        return story()
+    except StorageError as error:
+        if "give the same command again" not in str(error):
+            raise
+        return story()
 
 
 def name(number: str, version: int) -> str:
