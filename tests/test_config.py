@@ -535,6 +535,18 @@ def test_a_key_file_that_others_can_use_is_refused(problems, folder, mode):
     ]
 
 
+def test_a_credential_of_systemd_may_have_group_bits(job, problems, tmp_path):
+    """They are the mask of an access list that names our user alone; elsewhere, and for all, they are others."""
+    file = tmp_path / "kvk-api-key"
+    file.write_text("file-key")
+    file.chmod(0o440)
+    given = {"KVK_API_KEY_FILE": str(file), "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert job(environ=dict(given)).source.api_key.reveal() == "file-key"
+    assert problems(environ=given | {"CREDENTIALS_DIRECTORY": str(tmp_path.parent)})
+    file.chmod(0o444)
+    assert problems(environ=dict(given))
+
+
 def test_a_key_file_that_is_not_there_is_not_repeated(problems):
     """It may be the key itself, put into the wrong variable."""
     assert problems(environ={"KVK_API_KEY_FILE": "canary-key"}) == [

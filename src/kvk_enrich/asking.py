@@ -52,6 +52,7 @@ from kvk_enrich.model import (
 from kvk_enrich.progress import Progress
 from kvk_enrich.registers.interface import Register
 from kvk_enrich.state.journal import Account, Journal, Settlement
+from kvk_enrich.tracing import span
 
 _SIGNALS: Final = {
     signal.SIGINT: ExitCode.INTERRUPTED,
@@ -267,7 +268,7 @@ async def ask_all(
     stop, asked, began = Stop(), Asked(), anyio.current_time()
 
     async def ask(lane: Lane) -> None:
-        with stop.told_of_errors():
+        with stop.told_of_errors(), span(f"ask {lane.desk.account.register}", questions=len(lane.questions)):
             await _ask(lane, asked, stop, since, patience, backoff)
 
     async with _one_error(), anyio.create_task_group() as watch:

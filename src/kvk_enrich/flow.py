@@ -31,6 +31,7 @@ from kvk_enrich.plan import Plan
 from kvk_enrich.progress import Progress
 from kvk_enrich.sources import COMPANY, Services, account_of
 from kvk_enrich.state.alone import alone
+from kvk_enrich.tracing import span, traced
 from kvk_enrich.version import __version__
 
 __all__ = ["ExitCode", "Finished", "Forecast", "forecast", "run"]
@@ -68,8 +69,10 @@ def run(
             work on the same list and output.
     """
     progress, clock = progress or Progress(), clock or SystemClock()
-    with announced(job, progress, clock) as tell:
+    with announced(job, progress, clock) as tell, traced(progress.note), span("run", source=job.source.name) as put:
         finished = _run(job, progress, confirm, clock)
+        put("state", finished.record.state)
+        put("calls", finished.record.calls.sent)
         tell(finished)
     return finished
 
@@ -84,10 +87,14 @@ def _run(job: Job, progress: Progress, confirm: Callable[[Forecast], None] | Non
         alone(books.home, job.input, job.output, clock.now()) as name,
         books.home.workspace() as folder,
     ):
-        listed = listing.read(job, added(job), folder, books.progress)
+        with span("read") as put:
+            listed = listing.read(job, added(job), folder, books.progress)
+            put("rows", listed.rows)
         books.journal.sweep()
-        known = _known(job, books, listed)
-        plan = known.plan()
+        with span("plan") as put:
+            known = _known(job, books, listed)
+            plan = known.plan()
+            put("questions", sum(plan.counts.values()))
         if plan.cost and confirm is not None:
             confirm(_forecast(job, books, listed, known, plan))
         return _carried_out(job, books, listed, known, plan, folder, name)
@@ -225,7 +232,8 @@ def _carried_out(
     numbers = known.count(plan)
     if plan.counts:
         books.progress.start(sum(plan.counts.values()), numbers.cached, plan.cost)
-    asked = _asked(job, books, known, run_id) if plan.counts or not plan.deferred.is_empty() else Asked()
+    with span("ask"):
+        asked = _asked(job, books, known, run_id) if plan.counts or not plan.deferred.is_empty() else Asked()
     known.close(asked, run_id)
     told = [column.name for column in _told(job) if column not in columns.ENRICH]
     answers = known.rows_of(listed.pairs, told, run_id)
@@ -247,7 +255,8 @@ def _carried_out(
         answers=answers,
         before=before,
     )
-    finished = result.finished()
+    with span("write"):
+        finished = result.finished()
     if finished.record.budget.month == used.month:
         _warn(used.used, finished.record.budget, books)
     try:
@@ -271,7 +280,7 @@ def _warn(used: int, budget: record.Budget, books: Books) -> None:
     """Say so when the run has brought the month to half its allowance, or near its end."""
     if percent := burndown.crossed(used, budget.used, budget.limit):
         books.progress.note(
-            f"More than {percent} % of the allowance of {budget.month} (account {budget.account}) is used:"
+            f"{percent} % or more of the allowance of {budget.month} (account {budget.account}) is used:"
             f" {budget.left:,} left."
         )
 

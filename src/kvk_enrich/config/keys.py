@@ -51,18 +51,20 @@ def take(service: str, account: str, environ: MutableMapping[str, str]) -> Secre
             " To try without a key and without cost, use --source practice, which needs none."
         )
     value = environ.pop(name)
-    key = (_read(Path(value), name) if name.endswith("_FILE") else value).strip()
+    key = (_read(Path(value), name, environ.get("CREDENTIALS_DIRECTORY")) if name.endswith("_FILE") else value).strip()
     if not re.fullmatch(r"[!-~]+", key) or len(key) > _LONGEST:
         raise ConfigError(f"{name}: holds no key; one line of letters, digits and signs without blanks is expected")
     return Secret(key)
 
 
-def _read(file: Path, name: str) -> str:
+def _read(file: Path, name: str, credentials: str | None) -> str:
+    """Read the key in *file*; in systemd's folder of *credentials* group bits are the mask of an ACL for us alone."""
+    open_to = stat.S_IRWXO | (0 if credentials and file.parent == Path(credentials) else stat.S_IRWXG)
     try:
         if file.exists() and not file.is_file():  # a pipe would be waited for
             raise ConfigError(f"{name}: {file} is no file")
         with file.open(encoding="ascii", errors="replace") as opened:
-            if os.fstat(opened.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            if os.fstat(opened.fileno()).st_mode & open_to:
                 raise ConfigError(f"{name}: others can read {file}; make it yours alone: chmod 600 {file}")
             return opened.read(2 * _LONGEST)
     except OSError as error:
