@@ -105,7 +105,7 @@ def test_the_ledger_burns_down(tmp_path: Path):
     told = telling.ledger(lines)
     assert told[-2:] == [
         "kvk (crm): 86 % of 1,190 used, 50.0 a day, so that it ends on 2026-11-24",
-        "  more than 80 % of the month's allowance is used",
+        "  80 % or more of the month's allowance is used",
     ]
 
 

@@ -226,7 +226,7 @@ def _burn_down(line: "LedgerLine") -> list[str]:
     ]
     if line.warning is not None:
         lines.append(
-            f"  more than {line.warning} % of the month's allowance is used" if line.left else "  nothing is left"
+            f"  {line.warning} % or more of the month's allowance is used" if line.left else "  nothing is left"
         )
     return lines
 
