@@ -52,7 +52,8 @@ def apply(listed: Path, changes: Path, output: Path, settings: Settings) -> Patc
         if not found.text.faithful:
             raise InputRefused(f"{listed}: its lines end in an old way; save it with ordinary line ends first.")
         text = found.text.path.read_bytes().decode()
-        result = patch.applied(text, found.separator, _changes(changes, folder / "patch"), skip=found.skip)
+        columns = readers.named(listed, found.header)
+        result = patch.applied(text, found.separator, columns, _changes(changes, folder / "patch"), skip=found.skip)
         try:
             data = found.text.encoded(result.text)
         except UnicodeEncodeError as error:
@@ -68,5 +69,5 @@ def apply(listed: Path, changes: Path, output: Path, settings: Settings) -> Patc
 def _changes(path: Path, folder: Path) -> list[Change]:
     """Return the changes of the patch at *path*: as the run wrote it, or as a spreadsheet saved it since."""
     found = readers.layout(readers.snapshot(path, folder), folder=folder, encoding="utf-8", delimiter=None)
-    lines = found.text.path.read_bytes().decode().removeprefix("\ufeff").splitlines(keepends=True)[found.skip :]
-    return patch.read(lines, found.separator)
+    text = found.text.path.read_bytes().decode().removeprefix("\ufeff")
+    return patch.read(text, found.separator, skip=found.skip)

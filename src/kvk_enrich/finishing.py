@@ -1,7 +1,7 @@
 """The end of a run: what it found is written, and what it did is told."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from kvk_enrich import changes, evidence, patch, record, write
+from kvk_enrich import changes, evidence, patch, readers, record, write
 from kvk_enrich.asking import Asked
 from kvk_enrich.columns import Column
 from kvk_enrich.config import Job, config_sha256, deciding_json
@@ -147,7 +147,8 @@ class Result:
         beside, found = compared_files(self.job), compared.differences
         listed = write.compared.changes(found, drafts[beside["changes"]])
         there, back = (drafts[beside[name]] for name in ("patch", "undo"))
-        forth, undo = write.compared.patches(found, self.job.patch, self._quoted(found), there, back)
+        cells = write.compared.to_patch(found, self.listed.comparisons, self.job.patch)
+        forth, undo = write.compared.patches(cells, self._quoted(cells), there, back)
         return {name: _output(beside[name], made) for name, made in zip(beside, (listed, forth, undo), strict=True)}
 
     def _changes(self) -> pl.DataFrame | None:
@@ -165,14 +166,14 @@ class Result:
             return msgspec.UNSET
         return _output(target, write.changes(changed, drafts[target]))
 
-    def _quoted(self, found: pl.DataFrame) -> Callable[[int, str], bool]:
+    def _quoted(self, found: pl.DataFrame) -> set[tuple[int, str]]:
         """Return which cells of the list are written in quotation marks, so that an undo is exact to the byte."""
         laid_out = self.listed.layout
         if laid_out is None or found.is_empty():
-            return lambda _row, _column: False
-        rows, columns = set(found["row"].unique()), found["column"].unique().to_list()
-        text = laid_out.text.path.read_bytes().decode()
-        return patch.quoted_cells(text, laid_out.separator, rows, columns, skip=laid_out.skip)
+            return set()
+        text, columns = laid_out.text.path.read_bytes().decode(), readers.named(self.job.input, laid_out.header)
+        changed = set(found.select("row", "column").iter_rows())
+        return patch.quoted_cells(text, laid_out.separator, columns, changed, skip=laid_out.skip)
 
     def _not_selected(self) -> int:
         reasons = pl.scan_parquet(self.listed.staged, glob=False).select("enrich_reason")

@@ -6,9 +6,11 @@ the old value is met, and every other byte of the list stays as it was. The undo
 """
 
 import csv
+import io
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -18,8 +20,11 @@ from kvk_enrich.errors import InputRefused
 COLUMNS: Final = ("row", "value", "number", "field", "column", "old", "new", "quoted")
 """Of a patch file: where, whose (as found, and as asked), what, and how the new cell was written in the list before."""
 
-_RISKY: Final = r"(^|[;\r\n]\s*)([=+\-@\t\r\n'＝＋－＠])"  # noqa: RUF001  the full-width forms are meant
-_GUARDED: Final = re.compile(r"(^|[;\r\n]\s*)'")
+# What a spreadsheet takes for the beginning of a formula (see kvk_enrich.write.cells), and our guard itself.
+_RISKY: Final = r"((?:^|[;\r\n])\s*)([=+\-@'＝＋－＠])"  # noqa: RUF001  the full-width forms are meant
+_GUARDED: Final = re.compile(r"((?:^|[;\r\n])[^\S\x1c-\x1f]*)'")  # Python counts more signs as space than polars
+
+_Record = tuple[list[str], str]
 
 
 class Change(NamedTuple):
@@ -46,13 +51,15 @@ def guarded(text: pl.Expr) -> pl.Expr:
     return text.str.replace_all(_RISKY, "$1'$2")
 
 
-def read(lines: Iterable[str], separator: str = ",") -> list[Change]:
+def read(text: str, separator: str = ",", *, skip: int = 0) -> list[Change]:
     """
-    Return the changes of a patch file.
+    Return the changes of a patch file; *skip* is how many lines stand before its header.
 
     Raises:
         InputRefused: it is no patch.
     """
+    # Lines end at line feeds only: a form feed or a carriage return may stand in a cell.
+    lines = islice(io.StringIO(text, newline="\n"), skip, None)
     found = csv.DictReader(lines, delimiter=separator, strict=True)
     if not {"row", "column", "old", "new"} <= set(found.fieldnames or ()):
         raise InputRefused("this is no patch: a patch has the columns row, column, old and new")
@@ -64,30 +71,34 @@ def read(lines: Iterable[str], separator: str = ",") -> list[Change]:
 
 def _change(line: Mapping[str, str]) -> Change:
     old, new = (_GUARDED.sub(r"\1", line[name]) for name in ("old", "new"))
-    return Change(int(line["row"]), line["column"], old, new, {"yes": True, "no": False}.get(line.get("quoted") or ""))
+    return Change(
+        int(line["row"]),
+        _GUARDED.sub(r"\1", line["column"]),
+        old,
+        new,
+        {"yes": True, "no": False}.get(line.get("quoted") or ""),
+    )
 
 
-def applied(text: str, separator: str, changes: Iterable[Change], *, skip: int = 0) -> Applied:
+def applied(text: str, separator: str, columns: Sequence[str], changes: Iterable[Change], *, skip: int = 0) -> Applied:
     """
     Return *text* with *changes* made where their old values stand.
 
     Args:
         text: A CSV with a header line; line ends and quotation marks are kept.
         separator: Between its cells.
+        columns: What its columns are called.
         changes: At most one per cell.
         skip: Lines before the header.
     """
     by_row: dict[int, list[Change]] = {}
     for change in changes:
         by_row.setdefault(change.row, []).append(change)
-    parts, left, done = [], [], 0
-    records = _records(text, separator)
-    parts += [_joined(*next(records), separator) for _ in range(skip)]
-    header, end = next(records, ([], ""))
-    parts.append(_joined(header, end, separator))
-    places = {cell_text(cell).removeprefix("\ufeff"): place for place, cell in enumerate(header)}
-    row = 0
-    for row, (cells, end) in enumerate(records, 1):
+    places = {column: place for place, column in enumerate(columns)}
+    left, done = [], 0
+    head, rows = _rows(text, separator, skip)
+    parts = [head]
+    for row, (cells, end) in enumerate(rows, 1):
         for change in by_row.pop(row, ()):
             place = places.get(change.column, len(cells))
             if place < len(cells) and cell_text(cells[place]) == change.old:
@@ -96,31 +107,25 @@ def applied(text: str, separator: str, changes: Iterable[Change], *, skip: int =
                 done += 1
             else:
                 left.append(change)
-        parts.append(_joined(cells, end, separator))
+        parts.append(separator.join(cells) + end)
     beyond = [change for rest in by_row.values() for change in rest]
     return Applied("".join(parts), done, (*left, *beyond))
 
 
 def quoted_cells(
-    text: str, separator: str, rows: Collection[int], columns: Collection[str], *, skip: int = 0
-) -> Callable[[int, str], bool]:
-    """Return whether the cell of a row (of *rows*) and column (of *columns*) is written in quotation marks."""
+    text: str, separator: str, columns: Sequence[str], changed: Collection[tuple[int, str]], *, skip: int = 0
+) -> set[tuple[int, str]]:
+    """Return which of the cells *changed* (row and column) are written in quotation marks."""
     if '"' not in text:
-        return lambda _row, _column: False
-    records = _records(text, separator)
-    for _ in range(skip):
-        next(records)
-    header, _ = next(records)
-    places = {cell_text(cell).removeprefix("\ufeff"): place for place, cell in enumerate(header)}
-    wanted = [(column, places[column]) for column in columns if column in places]
-    quoted = {
+        return set()
+    wanted = {name: place for place, name in enumerate(columns) if name in {column for _, column in changed}}
+    _, rows = _rows(text, separator, skip)
+    return {
         (row, column)
-        for row, (cells, _) in enumerate(records, 1)
-        if row in rows
-        for column, place in wanted
-        if place < len(cells) and cells[place].startswith('"')
+        for row, (cells, _) in enumerate(rows, 1)
+        for column, place in wanted.items()
+        if (row, column) in changed and place < len(cells) and cells[place].startswith('"')
     }
-    return lambda row, column: (row, column) in quoted
 
 
 def cell_text(cell: str) -> str:
@@ -134,29 +139,34 @@ def _written(value: str, separator: str, *, quoted: bool) -> str:
     return value
 
 
-def _records(text: str, separator: str) -> Iterator[tuple[list[str], str]]:
-    """Yield the cells of each record as they are written, and its line end."""
-    cell = re.compile(rf'("(?:[^"]|"")*"|[^{re.escape(separator)}\r\n]*)({re.escape(separator)}|\r\n|\n|\r|\Z)')
+def _rows(text: str, separator: str, skip: int) -> tuple[str, Iterator[_Record]]:
+    """Return all up to the end of the header, as it is, and the rows below it."""
+    records = _records(text, separator)
+    above = [separator.join(cells) + end for cells, end in islice(records, skip)]
+    for cells, end in records:
+        above.append(separator.join(cells) + end)
+        if above[-1].strip("\ufeff\r\n"):
+            break
+    return "".join(above), records
+
+
+def _records(text: str, separator: str) -> Iterator[_Record]:
+    """Yield the cells of each record as they are written, and its line end; a carriage return alone is none."""
+    sign = re.escape(separator)
+    cell = re.compile(rf'("(?:[^"]|"")*"|(?:[^{sign}\r\n]|\r(?!\n))*)({sign}|\r?\n|\Z)')
     at = 0
     while at < len(text):
         end = text.find("\n", at) + 1 or len(text)
         line = text[at:end]
         if '"' not in line:
-            bare = line.rstrip("\r\n")
+            bare = line.removesuffix("\n").removesuffix("\r") if line.endswith("\n") else line
             yield bare.split(separator), line[len(bare) :]
             at = end
             continue
         cells = []
-        while True:
-            found = cell.match(text, at)
-            if found is None:
-                raise InputRefused(f"the list cannot be read near {text[at : at + 40]!r}")
+        for found in cell.finditer(text, at):
             cells.append(found[1])
             at = found.end()
             if found[2] != separator:
                 break
         yield cells, found[2]
-
-
-def _joined(cells: list[str], end: str, separator: str) -> str:
-    return separator.join(cells) + end

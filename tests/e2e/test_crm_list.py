@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 import pytest
@@ -55,7 +55,7 @@ def enrich(call: Callable[..., int], listed: Path, *flags: str) -> Run:
     return Run(pl.read_parquet(out), pl.read_parquet(beside[0]), *beside[1:])
 
 
-def written(separator: str = ",", quoting: int = csv.QUOTE_MINIMAL, end: str = "\n") -> str:
+def written(separator: str = ",", quoting: Literal[0, 1] = csv.QUOTE_MINIMAL, end: str = "\n") -> str:
     """Return the list as CSV."""
     text = io.StringIO(newline="")
     lines = csv.DictWriter(text, LIST[0].cells, delimiter=separator, quoting=quoting, lineterminator=end)
@@ -81,7 +81,6 @@ def test_what_really_differs_is_found_and_nothing_else(tmp_path: Path, call: Cal
     precision, recall = len(found & truth) / len(found), len(found & truth) / len(truth)
     print(f"{len(truth)} cells differ; precision {precision:.3f}, recall {recall:.3f}")  # noqa: T201  the figures
     wrong = [(LIST[place].edit, LIST[place].cells[column]) for place, column in sorted(found ^ truth)]
-    print(wrong)
     assert min(precision, recall) >= 0.98, wrong
 
 

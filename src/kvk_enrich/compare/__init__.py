@@ -7,12 +7,13 @@ expressions; what is done with the verdicts is written in :mod:`kvk_enrich.write
 
 from kvk_enrich.compare.fields import FIELDS, Comparison, Field, lacking, parse
 from kvk_enrich.compare.similarity import similarity
-from kvk_enrich.compare.verdicts import CHANGED, MISSING_HERE, SAME, VERDICT, ours, theirs, verdict
+from kvk_enrich.compare.verdicts import CHANGED, MISSING_HERE, MISSING_THERE, SAME, VERDICT, ours, theirs, verdict
 
 __all__ = [
     "CHANGED",
     "FIELDS",
     "MISSING_HERE",
+    "MISSING_THERE",
     "SAME",
     "VERDICT",
     "Comparison",

@@ -14,16 +14,20 @@ import polars as pl
 Form = Callable[[pl.Expr], pl.Expr]
 """From texts to their forms; null where a text has none (a date that cannot be read)."""
 
-_ARTICLES: Final = {r"\bv t\b": "van het", r"\bv\b": "van", r"\bvan d\b": "vd", r"\bt\b": "het"}
-_SHORT: Final = {r"\bvan ?d(?:er|en|e)\b": "vd", r"\bprins(?:es)?\b": "pr"}
+_ARTICLES: Final = {r"\bt\b": "het"}
+_SHORT: Final = {r"\bvan ?d(?:er|en|e)\b": "vd", r"\bvan\b": "v", r"\bprins(?:es)?\b": "pr"}
 """Abbreviations of more than one word: v.d. is van der and van den, which are not the same."""
 
+_ABBREVIATED: Final = r"\b(?:v|vd|vhet|pr)\b"
 _FOREIGN: Final = {"ß": "ss", "ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d"}
 _LEGAL: Final = {
-    r"\bbesloten vennootschap\b|\bb ?v\b": "bv",
-    r"\bnaamloze vennootschap\b|\bn ?v\b": "nv",
+    # B. v. Dorst and B. v.d. Dorst are persons: letters with dots are a legal form at the ends only.
+    r"\bv d\b": "vd",
+    r"\bv t\b": "vhet",
+    r"\bbesloten vennootschap\b|^b v\b|\bb v$": "bv",
+    r"\bnaamloze vennootschap\b|^n v\b|\bn v$": "nv",
     r"\bvennootschap onder firma\b|\bv ?o ?f\b": "vof",
-    r"\bcommanditaire vennootschap\b|\bc ?v\b": "cv",
+    r"\bcommanditaire vennootschap\b|^c v\b|\bc v$": "cv",
     r"\bu ?a\b": "ua",
     r"\b(?:in oprichting|i ?o)\b": "io",
     r"^(?:st|sint)\b": "stichting",
@@ -72,9 +76,15 @@ _HOUSES: Final = {r"hoog\b": "hg", r"huis\b": "hs"}
 _YES: Final = ("ja", "j", "yes", "y", "true", "waar", "1", "x", "actief", "active")
 _NO: Final = ("nee", "n", "no", "false", "onwaar", "0", "inactief", "inactive")
 _MONTHS: Final = {
-    **{"jan": "01", "feb": "02", "mrt": "03", "mar": "03", "maa": "03", "apr": "04", "mei": "05", "may": "05"},
-    **{"jun": "06", "jul": "07", "aug": "08", "sep": "09", "okt": "10", "oct": "10", "nov": "11", "dec": "12"},
-}
+    "jan": "01",
+    "feb": "02",
+    "mrt": "03",
+    "maa": "03",
+    "mar": "03",
+    "apr": "04",
+    "mei": "05",
+    "may": "05",
+} | {"jun": "06", "jul": "07", "aug": "08", "sep": "09", "okt": "10", "oct": "10", "nov": "11", "dec": "12"}
 _DATES: Final = ("%Y-%m-%d", "%d-%m-%Y", "%Y%m%d")
 _LEGAL_FORMS: Final = {
     "^beslotenvennootschap.*": "bv",
@@ -107,6 +117,11 @@ def text(value: pl.Expr) -> pl.Expr:
 def name(value: pl.Expr) -> pl.Expr:
     """Return the form of a company's name; one legal form is written in one way, wherever it stands."""
     return _closed(_spelled(value))
+
+
+def is_abbreviated(value: pl.Expr) -> pl.Expr:
+    """Return whether a name or street holds an abbreviation that may stand for more than one word."""
+    return _spelled(value).str.contains(_ABBREVIATED)
 
 
 def name_in_short(value: pl.Expr) -> pl.Expr:

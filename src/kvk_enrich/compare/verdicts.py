@@ -73,7 +73,10 @@ def _differs_in_writing(field: Field, mine: pl.Expr) -> pl.Expr:
 def _alike(field: Field, mine: pl.Expr, form: Form, short: Form | None) -> pl.Expr:
     """Return whether *mine* and one of the register's values have the same form, or one is short for the other."""
     alike = _any(field, form(mine), form)
-    return alike if short is None else alike | _any(field, form(mine), short) | _any(field, short(mine), form)
+    if short is None:
+        return alike
+    both_short = forms.is_abbreviated(mine) & _any(field, short(mine), short)
+    return alike | _any(field, short(mine), form) | both_short
 
 
 def _any(field: Field, formed: pl.Expr, form: Form) -> pl.Expr:

@@ -16,11 +16,11 @@ from pathlib import Path
 from kvk_enrich.errors import InputRefused
 from kvk_enrich.readers.csv import Layout, layout, read_csv
 from kvk_enrich.readers.parquet import read_parquet
-from kvk_enrich.readers.rows import Rows
+from kvk_enrich.readers.rows import Rows, named
 from kvk_enrich.readers.snapshots import Snapshot, take
 from kvk_enrich.readers.xlsx import read_xlsx
 
-__all__ = ["TEXT_SUFFIXES", "Layout", "Rows", "Snapshot", "layout", "read", "snapshot"]
+__all__ = ["TEXT_SUFFIXES", "Layout", "Rows", "Snapshot", "layout", "named", "read", "snapshot"]
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".xlsx")

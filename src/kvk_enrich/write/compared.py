@@ -4,7 +4,8 @@ What differs between the list's own columns and the register: marked on every ro
 The list is staged anew with a column per comparison, slice by slice; all that follows reads those verdicts.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -29,7 +30,11 @@ _CHANGES = {
     "similarity": pl.Float64(),
     "fetched_at": pl.Datetime("us", "UTC"),
 }
+_WORKING = {"place": pl.Int32(), "shielded": pl.Boolean()}
 _TO_PATCH = (compare.CHANGED, compare.MISSING_HERE)
+
+
+_SHIELDED = pl.col("kvk_address_shielded").fill_null(value=False)
 
 
 def columns(comparisons: Sequence[Comparison]) -> tuple[Column, ...]:
@@ -77,7 +82,7 @@ def changes(found: pl.DataFrame, path: Path) -> Written:
     Raises:
         OSError: It cannot be written.
     """
-    found.write_parquet(path, compression="zstd")
+    found.drop("shielded").write_parquet(path, compression="zstd")
     return described(path, found.height)
 
 
@@ -87,7 +92,7 @@ def differences(marks: Path, answers: pl.DataFrame, comparisons: Sequence[Compar
 
     Its columns: ``row`` (1 = first data row), ``value`` (the cell with the number, as found), ``kind``, ``number``,
     ``field`` and ``column`` (what was compared), ``ours`` (as found) and ``theirs``, ``verdict`` (never *same*),
-    ``similarity`` (of names; 0 to 1), ``fetched_at`` (UTC).
+    ``similarity`` (of names; 0 to 1), ``fetched_at`` (UTC), ``shielded`` (whether the register shields an address).
     """
     rows = pl.scan_parquet(marks, glob=False)
     differing = pl.any_horizontal(pl.col(each.verdict) != compare.SAME for each in comparisons)
@@ -96,7 +101,7 @@ def differences(marks: Path, answers: pl.DataFrame, comparisons: Sequence[Compar
         for start in range(0, count(rows), ROWS)
         for line in _lines(rows.slice(start, ROWS).filter(differing.fill_null(value=False)), answers, comparisons)
     ]
-    together = pl.concat([pl.DataFrame(schema=_CHANGES | {"place": pl.Int32()}), *found])
+    together = pl.concat([pl.DataFrame(schema=_CHANGES | _WORKING), *found])
     return together.sort("row", "place").drop("place")
 
 
@@ -117,49 +122,70 @@ def _lines(rows: pl.LazyFrame, answers: pl.DataFrame, comparisons: Sequence[Comp
             pl.lit(None, pl.Float64).alias("similarity"),
             pl.col("enrich_fetched_at").alias("fetched_at"),
             pl.lit(place, pl.Int32).alias("place"),
+            _SHIELDED.alias("shielded"),
         )
         if each.field.is_name:
             lines = lines.with_columns(compare.similarity(lines["ours"], lines["theirs"]).alias("similarity"))
-        yield lines.select(pl.col(name).cast(dtype) for name, dtype in (_CHANGES | {"place": pl.Int32()}).items())
+        yield lines.select(pl.col(name).cast(dtype) for name, dtype in (_CHANGES | _WORKING).items())
+
+
+def to_patch(found: pl.DataFrame, comparisons: Sequence[Comparison], fields: Collection[str]) -> pl.DataFrame:
+    """
+    Return the lines of *found* (:func:`differences`) that a patch is made of, one per cell.
+
+    A good value is never blanked: a cell is changed only where the register has a value. An address is patched
+    whole: not where the list has a part that the register has not, nor where the register shields an address. A
+    column that is compared with several fields is patched where it agrees with none of them, with the first.
+
+    Args:
+        found: All differences.
+        comparisons: What was compared.
+        fields: Those that may be patched.
+    """
+    allowed = [each for each in comparisons if each.field.name in fields]
+    times = Counter(each.column for each in allowed)
+    address = pl.col("field").replace_strict({each.field.name: each.field.group for each in comparisons}, default="")
+    torn = (pl.col("verdict") == compare.MISSING_THERE).any().over("row", address) | pl.col("shielded")
+    wanted = found.filter(~((address != "") & torn)).filter(
+        pl.col("verdict").cast(pl.String).is_in(_TO_PATCH)
+        & pl.col("field").is_in([each.field.name for each in allowed])
+    )
+    agreed = pl.len().over("row", "column") == pl.col("column").replace_strict(times, default=0)
+    return wanted.filter(agreed).unique(["row", "column"], keep="first", maintain_order=True)
 
 
 def patches(
-    found: pl.DataFrame, fields: Sequence[str], quoted: Callable[[int, str], bool], there: Path, back: Path
+    cells: pl.DataFrame, quoted: Collection[tuple[int, str]], there: Path, back: Path
 ) -> tuple[Written, Written]:
     """
     Write the patch that brings the list to the register's values, and the one that undoes it, as CSV.
 
-    A good value is never blanked: only cells that are changed or missing here, and only where the register has
-    a value.
-
     Args:
-        found: :func:`differences`.
-        fields: Those that may be patched.
-        quoted: Whether the cell of a row and column is written in quotation marks in the list.
+        cells: :func:`to_patch`.
+        quoted: Those (row and column) that are written in quotation marks in the list.
         there: The patch.
         back: Its undo.
 
     Raises:
         OSError: One cannot be written.
     """
-    patched = found.filter(
-        pl.col("verdict").cast(pl.String).is_in(_TO_PATCH)
-        & pl.col("field").is_in(list(fields))
-        & pl.col("theirs").is_not_null()
-    ).with_columns(pl.col("ours").fill_null(""))
-    marks = [quoted(row, column) for row, column in patched.select("row", "column").iter_rows()]
-    written = patched.with_columns(
-        pl.Series("quoted", ["yes" if mark else "no" for mark in marks], dtype=pl.String),
-        old=patch.guarded(pl.col("ours")),
+    marks = ["yes" if cell in quoted else "no" for cell in cells.select("row", "column").iter_rows()]
+    written = cells.with_columns(
+        pl.Series("quoted", marks, dtype=pl.String),
+        old=patch.guarded(pl.col("ours").fill_null("")),
         new=patch.guarded(pl.col("theirs")),
         value=patch.guarded(pl.col("value")),
+        column=patch.guarded(pl.col("column")),
     )
     written.with_columns(quoted=pl.lit("")).select(patch.COLUMNS).write_csv(there)
     written.select(pl.exclude("old", "new"), old="new", new="old").select(patch.COLUMNS).write_csv(back)
-    return described(there, patched.height), described(back, patched.height)
+    return described(there, cells.height), described(back, cells.height)
 
 
 def _known(rows: pl.LazyFrame, answers: pl.DataFrame, comparisons: Sequence[Comparison]) -> pl.LazyFrame:
     """Return *rows* with what the register says of them."""
     names = ["enrich_outcome", "enrich_reason", "enrich_fetched_at", *needed(comparisons)]
-    return settled(rows, answers.lazy().select(*key(answers.columns), *names))
+    known = answers.lazy()
+    if "kvk_address_shielded" not in answers.columns:
+        known = known.with_columns(kvk_address_shielded=pl.lit(None, pl.Boolean))
+    return settled(rows, known.select(*key(answers.columns), "kvk_address_shielded", *names))
