@@ -1,5 +1,6 @@
 """The enriched list as a workbook, read back by another library."""
 
+import sys
 import zipfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
@@ -94,7 +95,7 @@ def test_comments_say_what_columns_are_and_what_became_of_rows(
     mixed: Mixed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Headers all, rows as many as a spreadsheet bears; in Dutch where that is read."""
-    monkeypatch.setattr("kvk_enrich.write.workbook._COMMENTS", 3)
+    monkeypatch.setattr(sys.modules["kvk_enrich.write.workbook"], "_COMMENTS", 3)
     write.workbook(RECORD, *mixed, COLUMNS, tmp_path / "out.xlsx", words("nl"))
     sheet = openpyxl.load_workbook(tmp_path / "out.xlsx")["Enriched"]
     told = {cell.coordinate: cell.comment.text for row in sheet.iter_rows() for cell in row if cell.comment}

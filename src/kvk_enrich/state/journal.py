@@ -566,7 +566,7 @@ class Journal:
         return [Tries(str(number), int(str(count)), _moment(str(last))) for number, count, last in rows]
 
     def last_try(self, product: str, number: str) -> LastTry | None:
-        """Return the last call about *number* that brought no answer; None without one, or where an answer came since."""
+        """Return the last call about *number* that brought no answer; None where one came since, or there is none."""
         rows = self._rows(
             """
             SELECT sent_at, http_status, code FROM call, json_each(call.vain)
