@@ -50,8 +50,9 @@ def ages(those: pl.DataFrame, today: date) -> Counts:
 
 
 def legal_forms(those: pl.DataFrame) -> Counts:
-    """Return how many of *those* companies have which legal form, the common ones first."""
-    return _counted(those["kvk_legal_form"])
+    """Return how many of *those* companies have which legal form, by its words: spellings vary."""
+    spelled = pl.col("kvk_legal_form").str.replace_all(r"(\p{Ll})(\p{Lu})", "$1 $2").str.to_lowercase()
+    return _counted(those.select(spelled.str.slice(0, 1).str.to_uppercase() + spelled.str.slice(1)).to_series())
 
 
 def sectors(those: pl.DataFrame) -> Counts:

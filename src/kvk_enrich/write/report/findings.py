@@ -47,6 +47,11 @@ class Finding:
     lines: int
     shown: tuple[Line, ...]
 
+    @property
+    def named(self) -> bool:
+        """Whether any line says a name."""
+        return any(line.name for line in self.shown)
+
 
 def findings(staged: Path, numbers: pl.DataFrame, differences: pl.DataFrame | None = None) -> list[Finding]:
     """
@@ -121,17 +126,17 @@ def _each(numbers: pl.DataFrame, detail: pl.Expr) -> pl.DataFrame:
 def _groups(numbers: pl.DataFrame, by: Sequence[str], detail: pl.Expr, several: pl.Expr) -> pl.DataFrame:
     """Return a line for each group of *numbers* with *several*, in the order of the list; blanks are no group."""
     grouped = numbers.filter(pl.col(by[0]).is_not_null()).group_by(by)
-    lines = grouped.agg(
-        several.alias("several"),
-        keys=pl.col("key").bottom_k(_ROWS).sort(),
+    chosen = grouped.agg(several.alias("several")).filter("several")
+    told = numbers.join(chosen, on=by, how="semi", nulls_equal=True).group_by(by)
+    lines = told.agg(
+        keys=pl.col("key").sort().head(_ROWS),
         first_key=pl.col("key").min(),
         rows_in_all=pl.col("rows").sum(),
         number=_joined(pl.col("company")),
         names=_joined(pl.col("name")),
         detail=detail,
-    )
-    chosen = lines.filter("several").sort("first_key")
-    return chosen.select("keys", "number", "detail", rows="rows_in_all", name="names")
+    ).sort("first_key")
+    return lines.select("keys", "number", "detail", rows="rows_in_all", name="names")
 
 
 def _joined(texts: pl.Expr) -> pl.Expr:

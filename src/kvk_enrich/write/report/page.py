@@ -191,10 +191,10 @@ class _Page:
             labels = self._labels("companies")
             yield "state", charts.ring("state", labels["state"], states, labels, self.count, centre=centre)
         for name, counts, draw, words in (
+            ("provinces", figures.provinces(those), charts.tiles, "province"),
             ("ages", figures.ages(those, self.record.finished_at.date()), charts.columns, "age"),
             ("forms", figures.legal_forms(those), charts.bars, "form"),
             ("sectors", figures.sectors(those), charts.bars, "sector"),
-            ("provinces", figures.provinces(those), charts.tiles, "province"),
         ):
             if counts:
                 title = self.say(f"companies.{name}")

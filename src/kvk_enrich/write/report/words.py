@@ -127,7 +127,7 @@ _FINDINGS: Final = {
     ),
     "another": (
         "Numbers of another company",
-        "The name in the list has little in common with the register's: probably a wrong number.",
+        "The name in the list has little in common with the register's: a wrong number, or a new name.",
         "name in the list",
     ),
     "disagree": (
