@@ -91,8 +91,8 @@ def between(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     """
     Return what changed from *before* to *after*, two :func:`look`.
 
-    Who could not be asked is told of neither time: that is no change. Values that only one look has (an address
-    that is shielded by now) count as changed.
+    Who cannot be asked now has not changed; who could not be asked before is new. Values that only one look has
+    (an address that is shielded by now) count as changed.
 
     Returns:
         :data:`CHANGES`, in the order of *after*, those no longer on the list last.

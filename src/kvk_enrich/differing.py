@@ -31,14 +31,18 @@ def diff(old: Path, new: Path, output: Path | None, settings: Settings) -> pl.Da
     if output is not None and output.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"-o: must end in {' or '.join(_SUFFIXES)}, got {output.name!r}")
     with open_home(settings.home).workspace() as folder:
-        found = changes.between(_look(old, folder / "old"), _look(new, folder / "new"))
+        before, after = _listed(old, folder / "old"), _listed(new, folder / "new")
+        # A column that one of them has not was not asked for: it tells of no change.
+        shared = [name for name in changes.LOOK if name in before.columns and name in after.columns]
+        found = changes.between(*(changes.look(rows.select(shared).lazy()) for rows in (before, after)))
     if output is not None:
         with write.together([output]) as drafts:
             write.changes(found, drafts[output])
     return found
 
 
-def _look(path: Path, folder: Path) -> pl.DataFrame:
+def _listed(path: Path, folder: Path) -> pl.DataFrame:
+    """Return the columns of an enriched list that are looked at, as they are."""
     if path.suffix.lower() not in _SUFFIXES:
         raise InputRefused(f"{path}: give an enriched list as Parquet or CSV, as a run wrote it.")
     taken = readers.snapshot(path, folder)
@@ -47,7 +51,7 @@ def _look(path: Path, folder: Path) -> pl.DataFrame:
         names = rows.collect_schema().names()
         if not {*changes.KEY, "enrich_outcome"} <= set(names):
             raise InputRefused(f"{path} is no enriched list: it has no columns enrich_outcome and enrich_number.")
-        return changes.look(rows)
+        return rows.select(name for name in changes.LOOK if name in names).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise InputRefused(f"{path} cannot be read as an enriched list: {error}") from None
 

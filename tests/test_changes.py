@@ -1,0 +1,119 @@
+"""What happened in the register between two looks, and the file it goes into."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from kvk_enrich import changes, differing
+from kvk_enrich.config import read
+from kvk_enrich.errors import ConfigError, InputRefused
+
+Row = Mapping[str, object]
+COMPANY: Row = {
+    "enrich_kind": "kvk",
+    "enrich_number": "90000001",
+    "enrich_outcome": "found",
+    "enrich_fetched_at": "2026-11-01T00:00:00Z",
+    "kvk_number": "90000001",
+    "kvk_name": "Fictie B.V.",
+    "kvk_active": "true",
+    "kvk_visit_full": "Fictiestraat 1 1234AB Fictum",
+    "kvk_legal_form": "BeslotenVennootschap",
+    "kvk_sbi_code": "62100",
+}
+
+
+def looked(*rows: Row) -> pl.DataFrame:
+    """Return a look at companies like COMPANY."""
+    return changes.look(pl.LazyFrame([dict(COMPANY) | dict(row) for row in rows], schema=changes.LOOK))
+
+
+def told(before: Row | None, after: Row | None) -> list[tuple[str, str | None, str | None]]:
+    """Return what changed in one company: what, from what, to what."""
+    looks = [looked(*([] if row is None else [row])) for row in (before, after)]
+    return list(changes.between(*looks).select("change", "before", "after").iter_rows())
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        ({}, []),
+        ({"kvk_name": "Verzinsel B.V."}, [("name", "Fictie B.V.", "Verzinsel B.V.")]),
+        ({"kvk_visit_full": None}, [("address", "Fictiestraat 1 1234AB Fictum", None)]),
+        ({"kvk_legal_form": "Besloten Vennootschap"}, []),
+        ({"kvk_legal_form": "NaamlozeVennootschap"}, [("legal_form", "BeslotenVennootschap", "NaamlozeVennootschap")]),
+        ({"kvk_sbi_code": "62.20.0"}, [("sbi", "62100", "62.20.0")]),
+        ({"kvk_active": "false", "kvk_end_date": "2026-11-11"}, [("ended", None, "2026-11-11")]),
+        ({"kvk_number": "90000002", "kvk_name": "Anders"}, [("company", "90000001", "90000002")]),
+        ({"enrich_outcome": "not_found"}, [("lost", "Fictie B.V.", None)]),
+        ({"enrich_outcome": "failed", "kvk_name": None}, []),
+        ({"enrich_outcome": "deferred", "kvk_name": None}, []),
+    ],
+)
+def test_what_happened_to_a_company(after: Row, expected: list[tuple[str, str | None, str | None]]):
+    """Each change a line; who could not be asked did not change."""
+    assert told({}, after) == expected
+
+
+def test_what_came_and_went():
+    """New on the list, gone from it, found at last, active again; who could not be asked before is new."""
+    assert told(None, {}) == [("new", None, "Fictie B.V.")]
+    assert told({}, None) == [("removed", "Fictie B.V.", None)]
+    assert told({"enrich_outcome": "not_found"}, {}) == [("found", None, "Fictie B.V.")]
+    assert told({"kvk_active": "false", "kvk_end_date": "2026-01-01"}, {}) == [("revived", "2026-01-01", None)]
+    assert told({"enrich_outcome": "failed"}, {}) == [("new", None, "Fictie B.V.")]
+
+
+def enriched(path: Path, *rows: Row) -> Path:
+    """Write an enriched list, with times as a run writes them."""
+    frame = pl.DataFrame([dict(COMPANY) | dict(row) for row in rows], schema=changes.LOOK).with_columns(
+        enrich_fetched_at=pl.lit(datetime(2026, 11, 1, tzinfo=UTC)), kvk_active=pl.col("kvk_active") == "true"
+    )
+    if path.suffix == ".parquet":
+        frame.write_parquet(path)
+    else:
+        frame.write_csv(path, separator=";")
+    return path
+
+
+@pytest.mark.parametrize("kinds", [(".parquet", ".csv"), (".csv", ".parquet")])
+def test_two_lists_are_held_against_each_other_whatever_they_are(tmp_path: Path, kinds: tuple[str, str]):
+    """A change is told whether a list is Parquet or CSV with semicolons, and written as the suffix says."""
+    old = enriched(tmp_path / f"old{kinds[0]}", {})
+    new = enriched(tmp_path / f"new{kinds[1]}", {"kvk_active": "false", "kvk_name": "=Fictie"})
+    settings = read({"home": tmp_path / "home"}, environ={})
+    found = differing.diff(old, new, tmp_path / "diff.csv", settings)
+    assert found["change"].to_list() == ["ended", "name"]
+    assert pl.read_csv(tmp_path / "diff.csv")["after"].to_list() == [None, "'=Fictie"]
+    differing.diff(old, new, tmp_path / "diff.parquet", settings)
+    assert pl.read_parquet(tmp_path / "diff.parquet").equals(found)
+
+
+def test_a_list_without_the_columns_of_another_product_has_no_changes_in_them(tmp_path: Path):
+    """What was not asked for has not changed."""
+    new = tmp_path / "new.parquet"
+    enriched(new)
+    enriched(tmp_path / "full.parquet", {})
+    pl.read_parquet(tmp_path / "full.parquet").drop("kvk_sbi_code", "kvk_visit_full").write_parquet(new)
+    found = differing.diff(tmp_path / "full.parquet", new, None, read({"home": tmp_path / "home"}, environ={}))
+    assert found.is_empty()
+
+
+def test_what_cannot_be_held_against_each_other_is_refused(tmp_path: Path):
+    """No enriched list, no list at all, an output of another kind."""
+    settings = read({"home": tmp_path / "home"}, environ={})
+    whole = enriched(tmp_path / "whole.parquet", {})
+    (tmp_path / "plain.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 no")
+    for other, error in (
+        (tmp_path / "plain.csv", "enriched"),
+        (tmp_path / "broken.parquet", "broken"),
+        (tmp_path / "a.xlsx", "give"),
+    ):
+        with pytest.raises(InputRefused, match=error):
+            differing.diff(whole, other, None, settings)
+    with pytest.raises(ConfigError, match="-o"):
+        differing.diff(whole, whole, tmp_path / "out.json", settings)
