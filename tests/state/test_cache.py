@@ -878,3 +878,30 @@ print("waiting", flush=True)
 with cache_of(it) as cache:
     print(len(known(cache, *NUMBERS)), flush=True)
 """
+
+
+# -- as of a moment -----------------------------------------------------------------------------
+
+
+def test_what_was_known_at_a_moment(tmp_path: Path):
+    """The newest answer of then: not a later one, not an older one; nothing of who had not been asked."""
+    first, second = NUMBERS[:2]
+    with desk(tmp_path / "home") as it:
+        for age, answer in (
+            (20, found(first, naam="A")),
+            (10, found(first, naam="B")),
+            (0, found(first, naam="C")),
+            (10, not_found(second)),
+        ):
+            it.answer(answer, at=NOON - timedelta(days=age))
+        with cache_of(it) as cache:
+
+            def then(days: int) -> list[tuple[str, str, str | None]]:
+                at = NOON - timedelta(days=days)
+                lines = cache.as_of(wanted(first, second), register="kvk", product="basisprofiel", at=at, typing=TYPING)
+                return sorted(lines.select("number", "status", "kvk_name").iter_rows())
+
+            assert then(30) == []
+            assert then(15) == [(first, "found", "A")]
+            assert then(5) == [(first, "found", "B"), (second, "not_found", None)]
+            assert then(0) == [(first, "found", "C"), (second, "not_found", None)]
