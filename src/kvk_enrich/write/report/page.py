@@ -30,6 +30,9 @@ from kvk_enrich.write.report.words import WORDS
 from kvk_enrich.write.settle import flagged, tally
 from kvk_enrich.write.written import Written, described
 
+_CHARTED: Final = 10
+"""Fewer than so many are told in figures: a chart of three companies says nothing, and takes a second to draw."""
+
 _ITEMS_SHOWN: Final = 20
 _LINES_SHOWN: Final = 15
 
@@ -138,7 +141,9 @@ class _Page:
             "outcomes": totals,
             "outcome_chart": charts.strip(
                 "outcomes", self.say("column.outcome"), [*totals.items()], outcomes, self.count
-            ),
+            )
+            if self.record.rows.total >= _CHARTED
+            else None,
             "reasons": [(rows, outcome, self._reason(reason)) for outcome, reason, rows in reasons.iter_rows()],
             "flags": [(rows, self.told(FLAGS[flag])) for flag, rows in flagged(self.staged, self.answers)],
             "items": listed.head(_ITEMS_SHOWN).collect(engine="streaming").to_dicts(),
@@ -171,13 +176,13 @@ class _Page:
         totals = {state: sum(line[place] for _, line in vat) for place, state in enumerate(figures.VAT_STATES)}
         chart = (
             charts.stacks("vat", self.say("vat.states"), vat, self._labels("state"), self.names("vat"), self.count)
-            if vat
+            if sum(totals.values()) >= _CHARTED
             else None
         )
         return {
             "companies": those.height,
             "states": dict(figures.states(those)),
-            "charts": [*self._charts(those)],
+            "charts": [*self._charts(those)] if those.height >= _CHARTED else [],
             "vat": totals if vat else None,
             "vat_chart": chart,
         }
