@@ -66,7 +66,7 @@ def test_offline_everything_is_told_as_it_was(job_for: Make):
     job = job_for(*numbers, offline=True)
     planned, done = later(job, clock)
     assert rows_of(job) == [(outcome, reason, True) for outcome, reason, _ in before]
-    assert (done.record.numbers.stale, int(done.exit_code), done.record.cost_eur) == (4, 0, 0)
+    assert (done.record.numbers.stale, int(done.exit_code), int(done.record.cost_eur)) == (4, 0, 0)
     assert any("4 numbers with an older answer" in line for line in telling.forecast(planned))
 
 
