@@ -7,7 +7,18 @@ expressions; what is done with the verdicts is written in :mod:`kvk_enrich.write
 
 from kvk_enrich.compare.fields import FIELDS, Comparison, Field, lacking, parse
 from kvk_enrich.compare.similarity import similarity
-from kvk_enrich.compare.verdicts import CHANGED, MISSING_HERE, MISSING_THERE, SAME, VERDICT, ours, theirs, verdict
+from kvk_enrich.compare.verdicts import (
+    CHANGED,
+    MISSING_HERE,
+    MISSING_THERE,
+    SAME,
+    VERDICT,
+    at_sight,
+    on_reflection,
+    ours,
+    theirs,
+    verdict,
+)
 
 __all__ = [
     "CHANGED",
@@ -18,7 +29,9 @@ __all__ = [
     "VERDICT",
     "Comparison",
     "Field",
+    "at_sight",
     "lacking",
+    "on_reflection",
     "ours",
     "parse",
     "similarity",

@@ -39,6 +39,11 @@ def verdict(comparison: Comparison) -> pl.Expr:
 
     Of a row that was not found it is null: nobody knows. Both sides blank are the same.
     """
+    return pl.coalesce(at_sight(comparison), on_reflection(comparison))
+
+
+def at_sight(comparison: Comparison) -> pl.Expr:
+    """Return the verdict as far as the texts themselves tell; null for the rest, and for rows that were not found."""
     field, mine, shown = comparison.field, ours(comparison), theirs(comparison)
     return (
         pl.when(pl.col("enrich_outcome").cast(pl.String) != "found")
@@ -51,11 +56,15 @@ def verdict(comparison: Comparison) -> pl.Expr:
         .then(pl.lit(MISSING_THERE))
         .when(_any(field, mine, lambda text: text))
         .then(pl.lit(SAME))
-        .when(_differs_in_writing(field, mine))
-        .then(pl.lit(FORMAT_ONLY))
-        .otherwise(pl.lit(CHANGED))
         .cast(VERDICT)
     )
+
+
+def on_reflection(comparison: Comparison) -> pl.Expr:
+    """Return whether texts that differ are two ways of writing one thing. Dear: a dozen patterns per text."""
+    alike = _differs_in_writing(comparison.field, ours(comparison))
+    told = pl.when(alike).then(pl.lit(FORMAT_ONLY)).otherwise(pl.lit(CHANGED)).cast(VERDICT)
+    return pl.when(pl.col("enrich_outcome").cast(pl.String) == "found").then(told)
 
 
 def _differs_in_writing(field: Field, mine: pl.Expr) -> pl.Expr:

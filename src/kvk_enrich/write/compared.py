@@ -64,15 +64,23 @@ def marked(staged: Path, answers: pl.DataFrame, comparisons: Sequence[Comparison
         OSError: It cannot be written.
     """
     rows = pl.scan_parquet(staged, glob=False)
-    verdicts = [compare.verdict(each).alias(each.verdict) for each in comparisons]
     names = rows.collect_schema().names()
 
     def joined(part: pl.LazyFrame) -> pl.LazyFrame:
-        told = _known(part, answers, comparisons).select("enrich_row", *verdicts)
-        return pl.concat([part.select(own.columns(names)), told.drop("enrich_row")], how="horizontal")
+        known = _known(part, answers, comparisons).collect(engine="in-memory")
+        verdicts = [_verdicts(known, each) for each in comparisons]
+        return pl.concat([part.select(own.columns(names)).collect(), pl.DataFrame(verdicts)], how="horizontal").lazy()
 
     sliced(rows, joined).sink_parquet(path, compression="lz4", maintain_order=True)
     return path
+
+
+def _verdicts(known: pl.DataFrame, comparison: Comparison) -> pl.Series:
+    """Return the verdicts on the rows of *known*: reflection is dear, and most rows need none."""
+    sight = known.select(compare.at_sight(comparison).alias(comparison.verdict)).to_series()
+    open_rows = sight.is_null().arg_true()
+    reflected = known[open_rows].select(compare.on_reflection(comparison)).to_series()
+    return sight.scatter(open_rows, reflected)
 
 
 def changes(found: pl.DataFrame, path: Path) -> Written:

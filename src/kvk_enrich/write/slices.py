@@ -38,4 +38,4 @@ def sliced(rows: pl.LazyFrame, change: Callable[[pl.LazyFrame], pl.LazyFrame], *
                 raise ValueError("rows of the list have neither a reason nor an answer")
             yield frame if with_columns is None else frame[with_columns]
 
-    return register_io_source(slices, schema=change(rows).collect_schema())
+    return register_io_source(slices, schema=change(rows.head(0)).collect_schema())
