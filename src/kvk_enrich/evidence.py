@@ -5,11 +5,12 @@ The list as it was, the outputs, the registers' own answers, VIES's consultation
 the configuration, and a manifest with the SHA-256 of every file. The folder appears whole or not at all.
 """
 
+import glob
 import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ import msgspec
 import polars as pl
 
 from kvk_enrich import record
+from kvk_enrich.disk import os_errors
 from kvk_enrich.errors import ConfigError, StorageError
 from kvk_enrich.version import __version__
 from kvk_enrich.write.cells import inert
@@ -29,6 +31,7 @@ MANIFEST: Final = "manifest.json"
 SUMS: Final = "SHA256SUMS"
 ANSWERS: Final = "answers.parquet"
 CONFIG: Final = "config.json"
+CONSULTATIONS: Final = "vies.csv"
 _OWNER_ONLY: Final = 0o700
 _VIES: Final = ("vat_number", "vat_status", "vat_valid", "vat_consultation_number", "vat_checked_at")
 
@@ -42,7 +45,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pack holds, and of which run; *outputs* are the names of its files by their names in the run record."""
+    """What a pack holds, and of which run of which *list*; *outputs*: its files by their names in the run record."""
 
     kind: Literal["kvk-enrich evidence"] = "kvk-enrich evidence"
     schema: Literal[1] = 1
@@ -51,6 +54,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     made_at: datetime
     source: str
     requester: str | None
+    list: str
     input_sha256: str
     config_sha256: str
     rows: record.Rows
@@ -80,59 +84,83 @@ class Pack:
     def close(self, run: record.RunRecord, outputs: Mapping[str, str], *, source: str, requester: str | None) -> str:
         """Write the manifest over all that is in, and return its SHA-256."""
         self.add("README.txt", files("kvk_enrich").joinpath("evidence.txt").read_bytes())
-        items = items_of(self.folder)
         manifest = Manifest(
             version=__version__,
             run_id=run.run_id,
             made_at=run.finished_at,
             source=source,
             requester=requester,
+            list=Path(run.input.path).name,
             input_sha256=run.input.sha256,
             config_sha256=run.config_sha256,
             rows=run.rows,
             outputs=dict(outputs),
-            files=tuple(items),
+            files=tuple(items_of(self.folder)),
         )
         data = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
         self.add(MANIFEST, data)
         told = hashlib.sha256(data).hexdigest()
-        self.add(
-            SUMS, "".join(f"{item.sha256}  {item.name}\n" for item in items).encode() + f"{told}  {MANIFEST}\n".encode()
-        )
+        self.add(SUMS, sums({item.name: item.sha256 for item in manifest.files} | {MANIFEST: told}))
         return told
+
+
+def sums(hashes: Mapping[str, str]) -> bytes:
+    """Return *hashes* by file name as ``sha256sum --check`` reads them."""
+    return "".join(f"{sha256}  {name}\n" for name, sha256 in hashes.items()).encode()
 
 
 def items_of(folder: Path) -> list[Item]:
     """Return the files of a pack's folder, by name; manifest and checksums, which name the others, left out."""
-    named = sorted((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if not path.is_dir())
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    named = sorted((path.relative_to(folder).as_posix(), path) for path in found)
     return [_item(name, path) for name, path in named if name not in {MANIFEST, SUMS}]
 
 
 def _item(name: str, path: Path) -> Item:
-    with path.open("rb") as file:
-        return Item(name=name, bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+    """Return what *path* is; what is no file of the pack's own, or cannot be read, has no hash."""
+    if path.is_symlink() or not path.is_file():
+        return Item(name=name, bytes=0, sha256="")
+    try:
+        with path.open("rb") as file:
+            return Item(name=name, bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+    except OSError:
+        return Item(name=name, bytes=0, sha256="")
 
 
 def read_manifest(folder: Path) -> Manifest | None:
     """Return the manifest of *folder*; None where there is none that can be read."""
     try:
         return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, msgspec.MsgspecError):
         return None
 
 
-def check(target: Path) -> None:
+def check(target: Path, listed: Path, outputs: Sequence[Path]) -> None:
     """
     Make sure that a pack can be put at *target*. Meant to be called before anything is paid for.
 
+    Args:
+        target: Where it shall be.
+        listed: The list. An older pack is replaced only by one of the same list, by its name: a proof must not get
+            lost by a slip of the pen.
+        outputs: What else the run writes.
+
     Raises:
-        ConfigError: something else than an older pack is there, or the folder for it is not.
+        ConfigError: something else is there, or would be lost; or the folder for it is not there.
     """
     if not target.absolute().parent.is_dir():
         raise ConfigError(f"output.evidence: there is no folder {target.parent}; make it, or name another")
+    place = target.resolve()
+    if any(place in (path.resolve(), *path.resolve().parents) for path in (listed, *outputs)):
+        raise ConfigError(f"output.evidence: {target} is where the list or an output lies; name another folder")
+    if twice := {path.name.lower() for path in outputs} & {f"input{listed.suffix.lower()}", ANSWERS, CONSULTATIONS}:
+        raise ConfigError(f"output.file: a file of the evidence pack is called {', '.join(twice)} too; name another")
     taken = target.is_symlink() or (target.exists() and not target.is_dir())
-    if taken or (target.is_dir() and any(target.iterdir()) and read_manifest(target) is None):
+    older = read_manifest(target)
+    if taken or (target.is_dir() and any(target.iterdir()) and older is None):
         raise ConfigError(f"output.evidence: {target} holds something else than an evidence pack; name another folder")
+    if older is not None and older.list != listed.name:
+        raise ConfigError(f"output.evidence: {target} is the evidence pack of {older.list}; name another folder")
 
 
 @contextmanager
@@ -146,24 +174,23 @@ def pack(target: Path | None) -> Iterator[Pack | None]:
     if target is None:
         yield None
         return
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.draft"):  # by a run that was killed
+        shutil.rmtree(left, ignore_errors=True)
     folder = target.with_name(f".{target.name}.{secrets.token_hex(4)}.draft")
     try:
-        folder.mkdir(mode=_OWNER_ONLY)
-        yield Pack(folder, target)
-        _publish(folder, target)
+        with os_errors():
+            folder.mkdir(mode=_OWNER_ONLY)
+            yield Pack(folder, target)
+            _publish(folder, target)
     except OSError as error:
-        raise StorageError(f"the evidence pack {target} cannot be written: {error.strerror}.") from error
+        raise StorageError(f"the evidence pack {target} cannot be written: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _publish(folder: Path, target: Path) -> None:
-    for path in (*(path for path in folder.rglob("*")), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    for path in (*folder.rglob("*"), folder):
+        _sync(path)
     older = target.with_name(f".{target.name}.older")
     if target.exists():
         shutil.rmtree(older, ignore_errors=True)
@@ -174,7 +201,16 @@ def _publish(folder: Path, target: Path) -> None:
         with suppress(OSError):
             older.rename(target)
         raise
+    _sync(target.parent)
     shutil.rmtree(older, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def consultations(answers: pl.DataFrame, requester: str | None) -> bytes:

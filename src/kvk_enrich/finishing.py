@@ -112,7 +112,7 @@ class Result:
             pack.copy(draft, target.name)
         pack.add([*drafts][-1].name, record.to_json(run))
         pack.add(evidence.CONFIG, deciding_json(job))
-        pack.add("vies.csv", evidence.consultations(self.answers, job.vies.requester))
+        pack.add(evidence.CONSULTATIONS, evidence.consultations(self.answers, job.vies.requester))
         self.known.proofs().with_columns(raw_sha256=_sha256(pl.col("raw"))).write_parquet(
             pack.folder / evidence.ANSWERS, compression="zstd"
         )
@@ -158,9 +158,7 @@ class Result:
         then = now if self.before is None else changes.look(self.before.lazy())
         return changes.between(then, now)
 
-    def _diff(
-        self, changed: pl.DataFrame | None, drafts: Mapping[Path, Path]
-    ) -> record.OutputFile | msgspec.UnsetType:
+    def _diff(self, changed: pl.DataFrame | None, drafts: Mapping[Path, Path]) -> record.OutputFile | msgspec.UnsetType:
         target = diff_file(self.job)
         if target is None or changed is None:
             return msgspec.UNSET

@@ -81,7 +81,7 @@ def _run(job: Job, progress: Progress, confirm: Callable[[Forecast], None] | Non
     for target in targets(job):
         write.check(target)
     if job.evidence is not None:
-        evidence.check(job.evidence)
+        evidence.check(job.evidence, job.input, targets(job))
     with (
         opened(job, progress, clock) as books,
         alone(books.home, job.input, job.output, clock.now()) as name,

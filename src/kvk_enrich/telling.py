@@ -36,7 +36,7 @@ _NEXT = {
 }
 
 _LEFT: Final = 20
-"""How many cells that a patch left are named."""
+"""How many of what a patch left, or of what is wrong with a pack, are named."""
 
 _ACTIVE = {True: "yes", False: "no", None: "not told"}
 
@@ -449,7 +449,9 @@ def verified(found: "Verified") -> list[str]:
     if found.manifest_sha256:
         lines[0] += f", {_count(found.rows, 'row')} held against the registers' answers"
         lines.append(f"SHA-256 of the manifest: {found.manifest_sha256}")
-    lines += [f"  {problem}" for problem in found.problems]
+    lines += [f"  {problem}" for problem in found.problems[:_LEFT]]
+    if len(found.problems) > _LEFT:
+        lines.append(f"  and {len(found.problems) - _LEFT:,} more; --json names all")
     return [*lines, f"{_count(len(found.problems), 'problem')}." if found.problems else "Nothing was touched."]
 
 

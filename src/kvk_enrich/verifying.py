@@ -6,6 +6,7 @@ counted again, and what is said of companies must follow from the registers' own
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,15 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from kvk_enrich import evidence, record
+from kvk_enrich import evidence, record, routes
 from kvk_enrich.columns import PRODUCTS, schema
 from kvk_enrich.errors import InputRefused
 from kvk_enrich.evidence import Manifest
 from kvk_enrich.knowing import TYPING
 from kvk_enrich.model import Status
-from kvk_enrich.write.cells import as_cell
+from kvk_enrich.routes import Known, Wish
+from kvk_enrich.state.cache import typed
+from kvk_enrich.write.cells import as_cell, inert
 
 _KEYS: Final = {
     "basisprofiel": "kvk_number",
@@ -37,7 +40,11 @@ _OF_THE_ROW: Final = ("kvk_branch_number", "vat_number")
 """Columns in which a row's own number may stand instead of the one that the register tells."""
 
 
-_IN_WORKBOOKS: Final = ("kvk_number", "kvk_name", "kvk_legal_form", "kvk_sbi_code", "kvk_visit_postcode", "vat_status")
+_IN_WORKBOOKS: Final = (
+    *("enrich_outcome", "enrich_kind", "enrich_number", "enrich_flags"),
+    *("kvk_number", "kvk_name", "kvk_legal_form", "kvk_sbi_code", "kvk_visit_postcode"),
+    *("vat_number", "vat_status", "vat_consultation_number"),
+)
 """Columns that are plain text in a workbook too; the others are cells of its own sorts."""
 
 
@@ -95,7 +102,7 @@ def _touched(run: Path, output: record.OutputFile) -> str | None:
     if not place.exists():
         return f"{told} is missing"
     place = place / evidence.MANIFEST if place.is_dir() else place
-    return None if _sha256(place) == output.sha256 else f"{place} is not what the run wrote"
+    return None if place.is_file() and _sha256(place) == output.sha256 else f"{place} is not what the run wrote"
 
 
 def _pack(folder: Path, expected: str | None) -> Verified:
@@ -126,14 +133,12 @@ def _touched_files(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]
 
 
 def _checksums(folder: Path, manifest: Manifest, told: str) -> Iterator[str]:
-    expected = {item.name: item.sha256 for item in manifest.files} | {evidence.MANIFEST: told}
-    try:
-        lines = (folder / evidence.SUMS).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        yield f"{evidence.SUMS} is missing or cannot be read"
-        return
-    if {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)} != expected:
-        yield f"{evidence.SUMS} does not agree with {evidence.MANIFEST}"
+    if (folder / evidence.MANIFEST).is_symlink():
+        yield f"{evidence.MANIFEST} is a link"
+    expected = evidence.sums({item.name: item.sha256 for item in manifest.files} | {evidence.MANIFEST: told})
+    path = folder / evidence.SUMS
+    if path.is_symlink() or not path.is_file() or path.read_bytes() != expected:
+        yield f"{evidence.SUMS} is missing, or does not agree with {evidence.MANIFEST}"
 
 
 def _contradictions(folder: Path, manifest: Manifest, touched: Mapping[str, str]) -> Iterator[str]:
@@ -161,17 +166,40 @@ def _contradictions(folder: Path, manifest: Manifest, touched: Mapping[str, str]
 def _proven(folder: Path, manifest: Manifest, touched: Mapping[str, str]) -> tuple[int, list[str]]:
     """Return how many rows follow from the answers, and what does not."""
     enriched = manifest.outputs.get("enriched", "")
-    if touched.keys() & {enriched, evidence.ANSWERS}:
+    if not {enriched, evidence.ANSWERS, evidence.CONFIG} <= {item.name for item in manifest.files} - touched.keys():
         return 0, ["the rows cannot be held against the answers, as one of both was changed"]
     try:
         rows = _rows(folder / enriched)
         answers = pl.read_parquet(folder / evidence.ANSWERS, glob=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        return 0, [f"the rows cannot be held against the answers: {error}"]
-    problems = list(_miscounted(rows, manifest)) + list(_forged(answers))
-    problems += [problem for product in _KEYS for problem in _unfounded(product, rows, answers)]
-    problems += _unproven(rows, manifest)
+        wish, has_pairs = _wish((folder / evidence.CONFIG).read_bytes())
+        known = _known(answers)
+        problems = [*_miscounted(rows, manifest), *_forged(answers), *_underived(rows, known, wish, has_pairs)]
+        problems += [problem for product in known for problem in _unfounded(product, rows, known)]
+        problems += [*_unproven(rows, manifest), *_unconsulted(folder / evidence.CONSULTATIONS, known)]
+    except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001  bytes of a forger may fail anywhere
+        return 0, [f"the rows cannot be held against the answers: {type(error).__name__}: {error}"]
     return (0 if problems else rows.height), problems
+
+
+def _wish(config: bytes) -> tuple[Wish, bool]:
+    """Return what was wanted of whom, and whether rows may have two numbers."""
+    told = json.loads(config)
+    source, vat_source = told["source"][0], told["vies"][0]
+    products = tuple(product for product in told["products"] if product != "none")
+    return Wish(source, vat_source, products, is_kvk=source != "kvkbase"), len(told["columns"]) > 1
+
+
+def _known(answers: pl.DataFrame) -> Known:
+    """Return the answers, read anew, as a run knows them."""
+    moments = pl.col("fetched_at").dt.replace_time_zone(None)
+    told = answers.with_columns(moments, run=pl.lit(""), reason=pl.lit(None, pl.String))
+    return {str(product): _read(part, str(product)) for (product,), part in told.group_by("product")}
+
+
+def _read(answers: pl.DataFrame, product: str) -> pl.DataFrame:
+    columns = typed(answers, product, TYPING)
+    zoned = [name for name, dtype in columns.schema.items() if isinstance(dtype, pl.Datetime)]
+    return columns.with_columns(pl.col(zoned).dt.replace_time_zone("UTC")).drop("kind", "register")
 
 
 def _rows(path: Path) -> pl.DataFrame:
@@ -181,9 +209,10 @@ def _rows(path: Path) -> pl.DataFrame:
             return pl.read_parquet(path, glob=False)
         case ".xlsx":
             sheet = pl.read_excel(path, infer_schema_length=0, drop_empty_rows=False)
-            return sheet.select(name for name in sheet.columns if name.startswith("enrich_") or name in _IN_WORKBOOKS)
+            return sheet.select(name for name in sheet.columns if name in _IN_WORKBOOKS)
         case _:
-            head = path.open(encoding="utf-8-sig").readline()
+            with path.open(encoding="utf-8-sig") as file:
+                head = file.readline()
             separator = max(",;\t", key=head.count)
             return pl.read_csv(path, separator=separator, infer_schema=False, glob=False)
 
@@ -202,21 +231,54 @@ def _forged(answers: pl.DataFrame) -> Iterator[str]:
             yield f"the answer of {register} to {product} {number} was changed"
 
 
-def _unfounded(product: str, rows: pl.DataFrame, answers: pl.DataFrame) -> Iterator[str]:
+def _underived(rows: pl.DataFrame, known: Known, wish: Wish, has_pairs: bool) -> Iterator[str]:  # noqa: FBT001
+    """Yield the rows whose outcome, company or time does not follow from the answers on the way from their number."""
+    kind, outcome = pl.col("enrich_kind").cast(pl.String), pl.col("enrich_outcome").cast(pl.String)
+    said = rows.with_row_index("row", offset=1).with_columns(kind, outcome)
+    said = said.filter(outcome.is_in([Status.FOUND.value, Status.NOT_FOUND.value]))
+    numbers = said.select(kind="enrich_kind", number="enrich_number").unique(maintain_order=True)
+    resolved = routes.resolve(numbers.with_columns(wanted=True), known, wish)
+    names = [name for name in ("kvk_number",) if name in rows.columns]
+    told = routes.answers(resolved, known, pl.DataFrame(schema=routes.GAP), wish, names, "")
+    told = told.rename({"kind": "enrich_kind", "number": "enrich_number"}).with_columns(outcome)
+    compared = ["enrich_outcome", "enrich_fetched_at", *names]
+    follows = told.select("enrich_kind", "enrich_number", *_as_in(said, told.select(compared), ""))
+    held = said.join(follows, on=["enrich_kind", "enrich_number"], how="left", suffix="_expected", nulls_equal=True)
+    disagree = _text(held, "enrich_flags").str.contains("numbers_disagree").fill_null(value=False)
+    for name in compared:
+        if f"{name}_expected" not in held.columns or (has_pairs and name == "enrich_fetched_at"):
+            continue
+        shown, expected = _text(held, name), _text(held, f"{name}_expected")
+        # The other number of a row may tell what its first does not.
+        of_other = (expected.is_null() | disagree) if has_pairs and name == "kvk_number" else pl.lit(value=False)
+        for row in held.filter(shown.ne_missing(expected) & ~of_other)["row"].sort():
+            yield f"row {row}: {name} does not follow from the answers of the registers"
+
+
+def _text(frame: pl.DataFrame, name: str) -> pl.Expr:
+    """Return a column as text, as empty as a cell of a CSV is."""
+    if isinstance(frame.schema.get(name), pl.List):
+        return pl.col(name).list.join("; ")
+    return pl.col(name).cast(pl.String).replace("", None) if name in frame.columns else pl.lit(None, pl.String)
+
+
+def _unfounded(product: str, rows: pl.DataFrame, known: Known) -> Iterator[str]:
     """Yield the rows whose columns do not follow from the answers to *product*."""
-    key = _KEYS[product]
-    told = answers.filter((pl.col("product") == product) & (pl.col("status") == Status.FOUND.value))
-    if told.is_empty() or key not in rows.columns:
+    key = _KEYS.get(product)
+    if key is None or key not in rows.columns:
         return
-    typed = TYPING[product]([raw.encode() for raw in told["raw"]]).with_columns(told["number"].alias(key))
-    expected = typed.select(key, *_as_in(rows, typed, key)).unique(key)
-    numbered = rows.with_row_index("row", offset=1).filter(pl.col("enrich_outcome").cast(pl.String) == "found")
-    held = numbered.join(expected, on=key, how="inner", suffix="_expected", maintain_order="left")
+    typed_rows = (
+        known[product].with_columns(pl.col("number").alias(key)).select(key, *schema(PRODUCTS[product]).keys() - {key})
+    )
+    if product != "vies":
+        typed_rows = typed_rows.filter(known[product]["status"] == Status.FOUND.value)
+    expected = typed_rows.select(key, *_as_in(rows, typed_rows, key))
+    held = rows.with_row_index("row", offset=1).join(expected, on=key, suffix="_expected", maintain_order="left")
     for name in expected.columns[1:]:
         shown, follows = pl.col(name), pl.col(f"{name}_expected")
         if rows.schema[name] == pl.String:
             shown, follows = (text.replace("", None) for text in (shown, follows))
-        others = sum(name in schema(PRODUCTS[other]) for other in answers["product"].unique()) > 1
+        others = sum(name in schema(PRODUCTS[other]) for other in known) > 1
         wrong = (shown != follows) if others else shown.ne_missing(follows)
         for row in held.filter(wrong & ~(follows.is_null() & others))["row"]:
             yield f"row {row}: {name} does not follow from the answer of the register"
@@ -241,6 +303,18 @@ def _unproven(rows: pl.DataFrame, manifest: Manifest) -> Iterator[str]:
     proof = pl.col("vat_consultation_number").cast(pl.String)
     for row in rows.with_row_index("row", offset=1).filter(valid & proof.is_null())["row"]:
         yield f"row {row}: a valid VAT number without consultation number"
+
+
+def _unconsulted(path: Path, known: Known) -> Iterator[str]:
+    """Yield the lines of the consultations that are not what VIES answered."""
+    lines = pl.read_csv(path, infer_schema=False, glob=False)
+    asked = known.get("vies", pl.DataFrame(schema=dict.fromkeys(lines.columns, pl.String) | {"number": pl.String}))
+    told = ["vat_status", "vat_consultation_number"]
+    said = asked.select(pl.col("number").alias("vat_number"), *(inert(pl.col(name).cast(pl.String)) for name in told))
+    held = lines.select("vat_number", *told).join(said, on="vat_number", how="left", suffix="_said")
+    for number, *shown in held.with_columns(pl.col("vat_status_said").fill_null("unknown")).iter_rows():
+        if shown[:2] != shown[2:]:
+            yield f"{path.name}: what is said of {number} does not follow from the answer of VIES"
 
 
 def _record(path: Path) -> record.RunRecord | None:

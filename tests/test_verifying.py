@@ -1,0 +1,232 @@
+"""What was touched is named; whatever bytes a pack holds, the answer is sentences."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests import packs
+from tests.here import command
+
+from kvk_enrich import evidence
+from kvk_enrich.errors import InputRefused
+from kvk_enrich.verifying import Verified, verify
+
+EVERYTHING = "basisprofiel,vestigingen,vestigingsprofiel,naamgeving,vat"
+FILES = (
+    *("README.txt", "SHA256SUMS", "answers.parquet", "config.json", "input.csv", "manifest.json"),
+    *("out.branches.parquet", "out.failed.csv", "out.parquet", "out.report.html", "out.run.json", "vies.csv"),
+)
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack of numbers of all kinds, with all products."""
+    folder = tmp_path_factory.mktemp("made")
+    packs.run(folder, packs.numbers(), products=EVERYTHING)
+    return folder / "pack"
+
+
+@contextmanager
+def copied(pack: Path) -> Iterator[Path]:
+    """Yield a copy to do with as one likes."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(shutil.copytree(pack, Path(folder) / "pack"))
+
+
+def test_an_untouched_pack_is_as_the_run_left_it(pack: Path):
+    """All files, all rows, and the hash to hold against the noted one."""
+    assert {path.name for path in pack.iterdir()} == set(FILES)
+    found = verify(pack)
+    assert found.problems == ()
+    assert (found.files, found.rows) == (10, len(packs.numbers()))
+    assert verify(pack / "manifest.json", manifest_sha256=found.manifest_sha256).problems == ()
+
+
+@pytest.mark.parametrize("output", ["out.csv", "out.xlsx"])
+def test_other_formats_can_be_checked_too(pack: Path, output: str):
+    """A CSV cell by cell; of a workbook the columns that are texts in it."""
+    finished = packs.run(pack.parent, packs.numbers(), output, products=EVERYTHING, evidence=pack.parent / output[-4:])
+    assert finished.record.calls.sent == 0
+    found = verify(pack.parent / output[-4:])
+    assert (found.problems, found.rows) == ((), len(packs.numbers()))
+
+
+@settings(max_examples=15)
+@given(name=st.sampled_from(FILES), place=st.floats(0, 1, exclude_max=True), mask=st.integers(1, 255))
+def test_any_byte_that_was_changed_is_noticed(pack: Path, name: str, place: float, mask: int):
+    """Named, or the pack is none."""
+    with copied(pack) as folder:
+        data = bytearray((folder / name).read_bytes())
+        data[int(place * len(data))] ^= mask
+        (folder / name).write_bytes(data)
+        assert named(folder, name)
+
+
+def _remove(path: Path) -> None:
+    path.unlink()
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _rename(path: Path) -> None:
+    path.rename(path.with_suffix(".bak"))
+
+
+def _link(path: Path) -> None:
+    path.rename(path.parents[1] / "elsewhere")
+    path.symlink_to(path.parents[1] / "elsewhere")
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("touch", [_remove, _truncate, _empty, _rename, _link, _folder])
+def test_a_file_that_is_not_what_it_was_is_named(pack: Path, touch: Callable[[Path], None]):
+    """Each file of the pack in turn."""
+    for name in FILES:
+        with copied(pack) as folder:
+            touch(folder / name)
+            assert named(folder, name), name
+
+
+def named(folder: Path, name: str) -> bool:
+    """Return whether a check names the file *name*; a manifest that is none makes the folder none."""
+    try:
+        problems = verify(folder).problems
+    except InputRefused as error:
+        return name == evidence.MANIFEST and name in str(error)
+    return any(name in problem for problem in problems)
+
+
+def test_a_file_that_was_added_is_named(pack: Path):
+    """Links that lead nowhere too."""
+    with copied(pack) as folder:
+        (folder / "more.txt").touch()
+        (folder / "link").symlink_to("nowhere")
+        assert set(verify(folder).problems) == {"more.txt was added", "link was added"}
+
+
+@settings(max_examples=12)
+@given(name=st.sampled_from(sorted({*FILES} - {evidence.MANIFEST, evidence.SUMS})), data=st.binary(max_size=200))
+def test_whatever_a_forger_puts_in_the_answer_is_sentences(pack: Path, name: str, data: bytes):
+    """Any bytes in place of a file, with all hashes made anew: found out by the content, and no traceback."""
+    with copied(pack) as folder:
+        manifest = evidence.read_manifest(folder)
+        assert manifest is not None
+        (folder / name).write_bytes(data)
+        packs.sealed(folder, manifest)
+        found = verify(folder, manifest_sha256=verify(pack).manifest_sha256)
+        assert f"{evidence.MANIFEST} is not the one whose hash was noted" in found.problems
+        assert name == "README.txt" or len(found.problems) > 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "kind", "outcome"),
+    [
+        ("kvk_name", "Fictie B.V.", "kvk", "found"),
+        ("kvk_active", False, "kvk", "found"),
+        ("kvk_legal_form", None, "kvk", "found"),
+        ("kvk_number", "90000001", "rsin", "found"),
+        ("kvk_number", "90000001", "branch", "found"),
+        ("enrich_outcome", "not_found", "kvk", "found"),
+        ("enrich_outcome", "found", "kvk", "not_found"),
+        ("enrich_outcome", "found", "vat", "not_found"),
+        ("enrich_fetched_at", packs.MOMENT, "kvk", "found"),
+        ("vat_status", "valid", "vat", "not_found"),
+        ("vat_status", "invalid", "vat", "found"),
+        ("vat_consultation_number", "WAPI0000", "vat", "found"),
+    ],
+)
+def test_a_row_that_the_registers_did_not_tell_is_named(
+    pack: Path, column: str, value: object, kind: str, outcome: str
+):
+    """A forger changes a row and makes all hashes anew: the answers say otherwise."""
+    rows = pl.read_parquet(pack / "out.parquet")
+    chosen = (pl.col("enrich_kind") == kind) & (pl.col("enrich_outcome") == outcome)
+    new = pl.lit(value).cast(rows.schema[column])
+    forged = rows.with_columns(pl.when(chosen & (chosen.cum_sum() == 1)).then(new).otherwise(column).alias(column))
+    assert not forged.equals(rows)
+    with copied(pack) as folder:
+        forged.write_parquet(folder / "out.parquet")
+        packs.made_anew(folder)
+        assert any(problem.startswith("row ") and column in problem for problem in verify(folder).problems)
+
+
+@pytest.mark.parametrize("product", ["basisprofiel", "zoeken", "vies"])
+@pytest.mark.parametrize("status", ["found", "not_found"])
+def test_a_row_whose_answer_was_taken_away_is_named(pack: Path, product: str, status: str):
+    """Found and not found rest on an answer alike."""
+    with copied(pack) as folder:
+        answers = pl.read_parquet(folder / "answers.parquet")
+        gone = (pl.col("product") == product) & (pl.col("status") == status)
+        answers.filter(~gone).write_parquet(folder / "answers.parquet")
+        packs.made_anew(folder)
+        has = answers.filter(gone).height > 0
+        assert any("enrich_outcome" in problem for problem in verify(folder).problems) == has
+
+
+def test_an_answer_that_was_changed_is_named(pack: Path):
+    """By its own hash; with that made anew, by the row that no longer follows."""
+    with copied(pack) as folder:
+        answers = pl.read_parquet(folder / "answers.parquet")
+        names = pl.col("raw").str.replace('"naam":"[^"]*"', '"naam":"Fictie"')
+        answers.with_columns(names).write_parquet(folder / "answers.parquet")
+        packs.made_anew(folder)
+        assert any("was changed" in problem for problem in verify(folder).problems)
+
+
+def test_a_consultation_that_vies_did_not_give_is_named(pack: Path):
+    """The number is the proof before the tax authorities."""
+    with copied(pack) as folder:
+        (folder / "vies.csv").write_text((folder / "vies.csv").read_text().replace("WAPI", "WAPJ"))
+        packs.made_anew(folder)
+        assert any(problem.startswith("vies.csv: ") for problem in verify(folder).problems)
+
+
+def test_a_manifest_that_leads_out_of_the_pack_is_not_followed(pack: Path):
+    """Only what it has hashes of is read."""
+    with copied(pack) as folder:
+        manifest = evidence.read_manifest(folder)
+        assert manifest is not None
+        outside = manifest.outputs | {"enriched": "../out.parquet", "record": "../out.run.json"}
+        packs.sealed(folder, msgspec.structs.replace(manifest, outputs=outside))
+        assert len(verify(folder).problems) == 2
+
+
+def test_the_outputs_of_a_run_are_checked_by_its_record(pack: Path):
+    """Where they were written, or beside the record, wherever that went."""
+    assert verify(pack.parent / "out.run.json").problems == ()
+    with copied(pack.parent) as folder:
+        (folder / "out.failed.csv").unlink()
+        (folder / "out.failed.csv").mkdir()
+        found = verify(folder / "out.run.json")
+        assert isinstance(found, Verified)
+    with pytest.raises(InputRefused):
+        verify(pack.parent / "list.csv")
+
+
+def test_the_command_says_so_and_ends_with_3(pack: Path):
+    """Twenty problems are named, the others counted."""
+    assert command("verify", pack).returncode == 0
+    with copied(pack) as folder:
+        for place in range(30):
+            (folder / f"more-{place}").touch()
+        done = command("verify", folder)
+    assert done.returncode == 3
+    assert "and 10 more; --json names all" in done.stdout
+    assert "30 problems." in done.stdout
