@@ -35,6 +35,10 @@ def _wrong_rows(*proofs: Seen) -> float:
     return sum(proof["rows_wrong"] for proof in proofs)
 
 
+def _points(proof: Seen) -> str:
+    return f"{proof['survived']} / {proof['points']}" + ("" if proof["complete"] else " so far")
+
+
 BARS: Final = [
     Bar(
         "random kills of whole jobs survived / tried",
@@ -61,8 +65,8 @@ BARS: Final = [
         "storage steps at which the run was killed, found the disk full, met a read or write error: survived / tried",
         "all",
         ("kill-points", "enospc-points", "eio-points"),
-        lambda *points: ", ".join(f"{point['survived']} / {point['points']}" for point in points),
-        lambda *points: all(point["survived"] == point["points"] > 0 for point in points),
+        lambda *points: ", ".join(map(_points, points)),
+        lambda *points: all(point["survived"] == point["points"] and point["complete"] for point in points),
     ),
     Bar(
         "jobs on a disk that is really full: resumable / tried",
@@ -153,11 +157,12 @@ def table(seen: Mapping[str, Seen]) -> Iterator[str]:
         if len(known) < len(bar.proofs):
             yield f"| {bar.what} | {bar.bar} | not measured | |"
         else:
-            yield f"| {bar.what} | {bar.bar} | {bar.reads(*known)} | {'held' if bar.holds(*known) else 'MISSED'} |"
+            verdict = "held" if bar.holds(*known) else "not yet" if "so far" in bar.reads(*known) else "MISSED"
+            yield f"| {bar.what} | {bar.bar} | {bar.reads(*known)} | {verdict} |"
 
 
 def missed(page: str) -> list[str]:
-    """Return the lines of the page's table that do not hold."""
+    """Return the lines of the page's table that do not hold, or were not measured yet."""
     inside = page.partition(BEGIN)[2].partition(END)[0]
     lines = [line for line in inside.splitlines() if line.startswith("| ")]
     return [line for line in lines[1:] if not line.endswith("| held |")]
