@@ -2,8 +2,9 @@
 The audit of a supplier list: KVK and VAT number asked anew, with what proves what was checked and when.
 
 In: a list with a column of KVK numbers and one of VAT numbers (data/samples/crediteuren.csv).
-Out: LIST.enriched.parquet, its report for people, and LIST.enriched.run.json; on standard output the hashes, how many
-checks of VAT numbers have a consultation number, and the suppliers to look at: ended, not found, not valid, flagged.
+Out: LIST.enriched.parquet, its report for people, LIST.enriched.run.json, and LIST.evidence, a folder with all that
+they rest on; on standard output the hashes (note that of the evidence elsewhere), how many checks of VAT numbers have
+a consultation number, and the suppliers to look at: ended, not found, not valid, flagged.
 
     python pipelines/supplier_audit.py [LIST] [SOURCE]     SOURCE: kvk, or practice (the default)
 
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from kvk_enrich import EnrichError, load, run, shown_on
+from kvk_enrich import EnrichError, load, run, shown_on, verify
 
 ROOT = Path(__file__).parent.parent
 
@@ -23,8 +24,10 @@ ROOT = Path(__file__).parent.parent
 def main(listed: str = "data/samples/crediteuren.csv", source: str = "practice") -> int:
     """Ask for every supplier on *listed* and print whom to look at; return the exit code of the run."""
     output = Path("data") / f"{Path(listed).stem}.enriched.parquet"
+    evidence = output.with_name(f"{Path(listed).stem}.evidence")
     job = load(
-        {"input": listed, "output": output, "source": source}, config_file=ROOT / "configs" / "supplier-audit.toml"
+        {"input": listed, "output": output, "source": source, "evidence": evidence},
+        config_file=ROOT / "configs" / "supplier-audit.toml",
     )
     with shown_on(sys.stderr) as progress:
         finished = run(job, progress=progress)
@@ -32,6 +35,9 @@ def main(listed: str = "data/samples/crediteuren.csv", source: str = "practice")
         rows = pl.read_parquet(output)
         proofs = rows["vat_consultation_number"].drop_nulls().n_unique()
         sys.stdout.write(f"input {finished.record.input.sha256}\noutput {files.enriched.sha256}\nproofs {proofs}\n")
+        checked = verify(evidence)
+        sys.stdout.write(f"evidence {checked.manifest_sha256}\n")
+        sys.stderr.writelines(f"{problem}\n" for problem in checked.problems)
         sys.stdout.write(_to_look_at(rows).write_csv())
     return finished.exit_code
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kvk_enrich.errors import EnrichError, ExitCode
     from kvk_enrich.flow import Finished, Forecast, forecast, run
     from kvk_enrich.progress import Progress, shown_on
+    from kvk_enrich.verifying import Verified, verify
 
 _HOMES = {
     "Job": "config",
@@ -33,6 +34,8 @@ _HOMES = {
     "run": "flow",
     "Progress": "progress",
     "shown_on": "progress",
+    "Verified": "verifying",
+    "verify": "verifying",
 }
 
 __all__ = [
@@ -43,11 +46,13 @@ __all__ = [
     "Job",
     "Progress",
     "Source",
+    "Verified",
     "__version__",
     "forecast",
     "load",
     "run",
     "shown_on",
+    "verify",
 ]
 
 

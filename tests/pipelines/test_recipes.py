@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 from tests.harness import environment, record_of
 
+from kvk_enrich import verify
+
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "pipelines").glob("*.py"))
 
@@ -70,7 +72,9 @@ def test_the_audit_proves_its_checks_and_names_the_suppliers_to_look_at(desk: Pa
     )
     rows = pl.read_parquet(desk / "data" / "crediteuren.enriched.parquet")
     valid = rows.filter(pl.col("vat_status") == "valid")
-    _, _, proofs, _, *listed = done.stdout.splitlines()
+    _, _, proofs, evidence, _, *listed = done.stdout.splitlines()
+    checked = verify(desk / "data" / "crediteuren.evidence", manifest_sha256=evidence.removeprefix("evidence "))
+    assert (checked.problems, checked.rows) == ((), rows.height)
     assert proofs == f"proofs {valid['vat_number'].n_unique()}"
     said = dict(line.split(",", 1) for line in listed)
     assert said["K04"] == "found,,true,valid,numbers_disagree"
