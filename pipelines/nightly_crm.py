@@ -1,8 +1,9 @@
 """
 The nightly clean-up of a CRM: unattended, within its share of the month, with an exit code to act on.
 
-In: a list with a column of KVK numbers beside the CRM's own (data/samples/customers.csv).
-Out: LIST.enriched.parquet with all rows, its report and run record; on standard output the customers to look at.
+In: a list with a column of KVK numbers and one of names (data/samples/customers.csv).
+Out: LIST.enriched.parquet with all rows, its report and run record; LIST.enriched.patch.csv for the CRM, and its undo; what
+changed in the register since last night; on standard output the customers to look at, on standard error how many changed what.
 
     python pipelines/nightly_crm.py [LIST] [SOURCE]        SOURCE: kvk, or practice (the default)
 """
@@ -26,6 +27,8 @@ def main(listed: str = "data/samples/customers.csv", source: str = "practice") -
     if finished.record.outputs is not None:
         rows = pl.read_parquet(output)
         gone = rows.filter((pl.col("enrich_outcome") == "not_found") | ~pl.col("kvk_active"))
+        changed = pl.read_parquet(output.with_suffix(".diff.parquet"))["change"].value_counts(sort=True)
+        sys.stderr.writelines(f"{change}: {many}\n" for change, many in changed.iter_rows())
         sys.stdout.write(gone.select("klant", "enrich_number", "enrich_outcome", "kvk_end_date").write_csv())
     return finished.exit_code
 
