@@ -36,6 +36,9 @@ _KEYS: Final = {
 }
 """The products whose answers an enriched row can be held against, and the column that leads to the answer."""
 
+_JUDGES: Final = ("vies", "validate-vat")
+"""The products that judge VAT numbers: where one did, nobody else tells of it."""
+
 _OF_THE_ROW: Final = ("kvk_branch_number", "vat_number")
 """Columns in which a row's own number may stand instead of the one that the register tells."""
 
@@ -175,7 +178,7 @@ def _proven(folder: Path, manifest: Manifest, touched: Mapping[str, str]) -> tup
         known = _known(answers)
         problems = [*_miscounted(rows, manifest), *_forged(answers), *_underived(rows, known, wish, has_pairs)]
         problems += [problem for product in known for problem in _unfounded(product, rows, known)]
-        problems += [*_unproven(rows, manifest), *_unconsulted(folder / evidence.CONSULTATIONS, known)]
+        problems += [*_unproven(rows, manifest, known), *_unconsulted(folder / evidence.CONSULTATIONS, known)]
     except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001  bytes of a forger may fail anywhere
         return 0, [f"the rows cannot be held against the answers: {type(error).__name__}: {error}"]
     return (0 if problems else rows.height), problems
@@ -274,12 +277,16 @@ def _unfounded(product: str, rows: pl.DataFrame, known: Known) -> Iterator[str]:
         typed_rows = typed_rows.filter(known[product]["status"] == Status.FOUND.value)
     expected = typed_rows.select(key, *_as_in(rows, typed_rows, key))
     held = rows.with_row_index("row", offset=1).join(expected, on=key, suffix="_expected", maintain_order="left")
+    nobody = pl.Series(dtype=pl.String)
+    judged = pl.concat([nobody, *(known[judge]["number"] for judge in _JUDGES if judge in known)])
     for name in expected.columns[1:]:
         shown, follows = pl.col(name), pl.col(f"{name}_expected")
         if rows.schema[name] == pl.String:
             shown, follows = (text.replace("", None) for text in (shown, follows))
         others = sum(name in schema(PRODUCTS[other]) for other in known) > 1
         wrong = (shown != follows) if others else shown.ne_missing(follows)
+        if name.startswith("vat_") and product not in _JUDGES:
+            wrong &= ~pl.col("vat_number").is_in(judged.implode())
         for row in held.filter(wrong & ~(follows.is_null() & others))["row"]:
             yield f"row {row}: {name} does not follow from the answer of the register"
 
@@ -295,22 +302,31 @@ def _as_in(rows: pl.DataFrame, typed: pl.DataFrame, key: str) -> Iterator[pl.Exp
             yield as_cell(pl.col(name), dtype).cast(pl.String).alias(name)
 
 
-def _unproven(rows: pl.DataFrame, manifest: Manifest) -> Iterator[str]:
-    """Yield valid VAT numbers without the proof that was asked for."""
-    if manifest.requester is None or "vat_consultation_number" not in rows.columns:
+def _unproven(rows: pl.DataFrame, manifest: Manifest, known: Known) -> Iterator[str]:
+    """Yield VAT numbers that VIES called valid without the proof that was asked for."""
+    if manifest.requester is None or "vies" not in known or "vat_consultation_number" not in rows.columns:
         return
-    valid = pl.col("vat_status").cast(pl.String) == "valid"
+    judged = pl.col("vat_number").is_in(known["vies"]["number"].implode())
+    valid = judged & (pl.col("vat_status").cast(pl.String) == "valid")
     proof = pl.col("vat_consultation_number").cast(pl.String)
-    for row in rows.with_row_index("row", offset=1).filter(valid & proof.is_null())["row"]:
+    for row in rows.with_row_index("row", offset=1).filter(valid & (proof.is_null() | (proof == "")))["row"]:
         yield f"row {row}: a valid VAT number without consultation number"
 
 
 def _unconsulted(path: Path, known: Known) -> Iterator[str]:
     """Yield the lines of the consultations that are not what VIES answered."""
     lines = pl.read_csv(path, infer_schema=False, glob=False)
-    asked = known.get("vies", pl.DataFrame(schema=dict.fromkeys(lines.columns, pl.String) | {"number": pl.String}))
     told = ["vat_status", "vat_consultation_number"]
-    said = asked.select(pl.col("number").alias("vat_number"), *(inert(pl.col(name).cast(pl.String)) for name in told))
+    nothing = pl.DataFrame(schema=dict.fromkeys(["vat_number", *told], pl.String))
+    parts = [
+        known[product].select(
+            pl.col("vat_number" if product == "enriched" else "number").alias("vat_number"),
+            *(inert(pl.col(name).cast(pl.String)) for name in told if name in known[product].columns),
+        )
+        for product in (*_JUDGES, "enriched")
+        if product in known and "vat_status" in known[product].columns
+    ]
+    said = pl.concat([nothing, *parts], how="diagonal").unique("vat_number", keep="first", maintain_order=True)
     held = lines.select("vat_number", *told).join(said, on="vat_number", how="left", suffix="_said")
     for number, *shown in held.with_columns(pl.col("vat_status_said").fill_null("unknown")).iter_rows():
         if shown[:2] != shown[2:]:
