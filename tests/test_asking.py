@@ -184,7 +184,7 @@ def test_a_ceiling_is_reached_to_the_call_and_never_passed(at, ceiling, month, r
 def test_the_time_allowed_ends_the_run(at):
     """What was sent is received; the rest is not asked."""
     it, register = at(), Here(seconds=0.02)
-    asked = it.ask(register, workers=2, max_runtime=timedelta(seconds=0.1))
+    asked = it.ask(register, workers=2, max_runtime=timedelta(seconds=0.8))
     assert asked.cause is not None
     assert (asked.cause.reason, asked.cause.exit_code) == ("time_ceiling", ExitCode.CEILING)
     assert sorted(it.answered()) == sorted(register.sent)

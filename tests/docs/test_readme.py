@@ -94,7 +94,7 @@ def test_every_command_that_is_named_exists():
 def test_every_flag_that_is_named_exists():
     """Flags are spelled as the program spells them."""
     options = {flag for command in _TREE.values() for parameter in command.params for flag in parameter.opts}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme.CODE)) - options - {"--help"} == set()
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", readme.CODE)) - options - {"--help"} == set()
 
 
 def test_every_make_target_is_named_and_exists():

@@ -295,7 +295,8 @@ def test_two_runs_share_a_list(tmp_path: Path):
     """Two runs on one home with the same list ask each number once and both finish."""
     numbers = existing(200)
     listed = write_list(tmp_path / "list.csv", numbers)
-    with serving(tmp_path, "--latency", "0.2") as server:
+    # A register that is held up counts late, and may refuse: the pace is judged elsewhere.
+    with serving(tmp_path, "--latency", "0.2", "--per-second", "1000") as server:
         runs = [
             started(
                 *("run", listed, "--source", "practice", "--home", tmp_path / "home"),
@@ -318,7 +319,7 @@ def test_a_lost_journal_costs_nothing(tmp_path: Path, mixed: Path):
     done = enrich(tmp_path, mixed, "-o", tmp_path / "b.parquet")
     assert done.returncode == 0, done.stderr
     assert record_of(tmp_path / "b.parquet")["calls"]["sent"] == 0
-    assert "not in this ledger" in done.stderr
+    assert "lost or exchanged" in done.stderr
 
 
 def test_a_slow_pace_does_not_hold_up_a_stop(tmp_path: Path):

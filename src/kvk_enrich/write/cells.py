@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import polars as pl
 
 _FORMULA = r"(^|[;\r\n]\s*)([=+\-@\t\r\n＝＋－＠])"  # noqa: RUF001  the full-width forms are meant
+_BEHIND_A_BREAK = r"([\r\n]\s*)([=+\-@＝＋－＠])"  # noqa: RUF001  where the break itself was guarded
 _SIGNED = r"^[+-][0-9 .,]*$"
 _TIME = "%Y-%m-%dT%H:%M:%S%.fZ"
 
@@ -76,4 +77,6 @@ def as_text(value: pl.Expr, dtype: pl.datatypes.DataTypeClass | pl.DataType) -> 
 
 def _inert(texts: pl.Series) -> pl.Series:
     # Looking is five times as fast as replacing, and most columns have nothing to replace.
-    return texts.str.replace_all(_FORMULA, "$1'$2") if texts.str.contains(_FORMULA).any() else texts
+    if not texts.str.contains(_FORMULA).any():
+        return texts
+    return texts.str.replace_all(_FORMULA, "$1'$2").str.replace_all(_BEHIND_A_BREAK, "$1'$2")
