@@ -2,8 +2,9 @@
 The nightly clean-up of a CRM: unattended, within its share of the month, with an exit code to act on.
 
 In: a list with a column of KVK numbers and one of names (data/samples/customers.csv).
-Out: LIST.enriched.parquet with all rows, its report and run record; LIST.enriched.patch.csv for the CRM, and its undo; what
-changed in the register since last night; on standard output the customers to look at, on standard error how many changed what.
+Out: LIST.enriched.parquet with all rows, its report and run record; LIST.enriched.patch.csv for the CRM, and its undo;
+LIST.enriched.diff.parquet: what changed in the register since last night; on standard output the customers to look at,
+on standard error how many changed what.
 
     python pipelines/nightly_crm.py [LIST] [SOURCE]        SOURCE: kvk, or practice (the default)
 """
