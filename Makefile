@@ -48,7 +48,7 @@ bench: $(READY)  ## Measure pace, resume, warm runs, spreadsheets and start-up a
 	@$(BIN)/python -m pytest tests/benchmarks -m benchmark -s -p no:xdist --timeout 1200
 
 torture: $(READY)  ## Prove the promises at full length and renew docs/reliability.md (about an hour)
-	@$(BIN)/python -m pytest tests/faults tests/proofs --torture -m "not benchmark and not network" -p no:xdist
+	@$(BIN)/python -m pytest tests/faults tests/proofs tests/e2e/test_nights.py --torture -m "not benchmark and not network" -p no:xdist
 	@$(BIN)/python -m tests.docs.reliability
 
 audit: $(AUDIT)  ## Ask the public list of weaknesses about every pinned package (needs the network)

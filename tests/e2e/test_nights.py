@@ -72,6 +72,7 @@ def ended_on(number: str, lively: moving.Moving, last: date) -> date | None:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 @pytest.mark.trials(fast=4, torture=20)
 def test_nights_within_an_allowance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trials: int, record: Record

@@ -287,7 +287,7 @@ def _damaged(stage: Stage) -> None:
     assert list(cache.parent.glob("*.quarantine-*"))
 
 
-@pytest.mark.trials(fast=5, torture=len(PLAYED))
+@pytest.mark.trials(fast=2, torture=len(PLAYED))
 @pytest.mark.timeout(300)
 def test_the_key_is_nowhere(tmp_path, trials, record):
     """Each fault on a stage of its own: files, streams, command lines and environments are searched."""

@@ -229,7 +229,7 @@ def killed_often(it: Job, calm: Calm, most: int, chance: random.Random, seen: Se
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.trials(fast=4, torture=300)
+@pytest.mark.trials(fast=2, torture=300)
 def test_random_kills(tmp_path: Path, trials: int, record: Record):
     """Whatever the instant, the next run goes on, pays for nothing that was in the journal, and the rows are right."""
     seed = random.randrange(10**6)
@@ -260,7 +260,7 @@ def test_random_kills(tmp_path: Path, trials: int, record: Record):
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.trials(fast=3, torture=30)
+@pytest.mark.trials(fast=1, torture=30)
 def test_a_drained_stop_repeats_nothing(tmp_path: Path, trials: int):
     """A signal at any instant: what is under way is received, so that no number is ever asked twice."""
     chance = random.Random(seed := random.randrange(10**6))

@@ -375,7 +375,7 @@ class Histories(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.trials(fast=5, torture=150)
+@pytest.mark.trials(fast=3, torture=150)
 def test_no_history_breaks_a_promise(trials: int, record: Record) -> None:
     """Any series of steps."""
     steps = 0
