@@ -30,7 +30,7 @@ demo: $(READY)  ## Enrich data/samples/suppliers.csv on the practice register: n
 	@$(BIN)/kvk-enrich run data/samples/suppliers.csv --source practice --home $(DEMO)/home -o $(DEMO)/suppliers.enriched.parquet --yes
 
 test: $(READY)  ## Run the fast tests
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(READY)  ## Format, lint, types, layers: what CI runs beside the tests
 	@$(BIN)/ruff format --check .

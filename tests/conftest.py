@@ -10,7 +10,7 @@ from tests import figures, network
 os.environ["LC_ALL"] = "C.UTF-8"  # what people are told is in the language of the locale
 
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
+settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True, max_examples=50)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 

@@ -241,6 +241,7 @@ def test_a_column_without_numbers_is_doubted(tmp_path: Path, mixed: Path):
     assert "No cell of column 'klant' holds a number" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_deadline_ends_a_run_in_good_order(tmp_path: Path):
     """--max-runtime ends the asking with code 4: outputs written, what was answered is there."""
     listed = write_list(tmp_path / "list.csv", existing(400))
@@ -253,6 +254,7 @@ def test_a_deadline_ends_a_run_in_good_order(tmp_path: Path):
     assert record_of(out)["stop_reason"] == "time_ceiling"
 
 
+@pytest.mark.slow
 def test_a_kill_is_told_by_the_next_run_whoever_looked_meanwhile(tmp_path: Path):
     """The calls in doubt are said by the run that goes on, also when `runs` has been looked at before."""
     listed = write_list(tmp_path / "list.csv", existing(300))
@@ -336,6 +338,7 @@ def test_a_slow_pace_does_not_hold_up_a_stop(tmp_path: Path):
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_a_sample_refreshes_each_time(tmp_path: Path, mixed: Path):
     """--refresh asks anew also after a run that left out what it was told to leave out."""
     for _ in range(2):

@@ -322,6 +322,7 @@ def filled(rows: Sequence[dict[str, Any]], name: str) -> bool:
 # -- a run that is killed -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_killed_run_asks_nothing_twice(tmp_path: Path):
     """After kill -9 of a mixed run nothing that was answered is asked again; the outputs are the undisturbed ones."""
     listed = mixed(kvk=40, rsin=15, branch=15, legal=20, sole=5, abroad=5)

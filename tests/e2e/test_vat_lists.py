@@ -115,6 +115,7 @@ def test_the_country_may_stand_in_a_column_of_its_own(tmp_path: Path, server: Se
     assert sorted(number for _, number in server.asked()) == sorted([german, french])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ceiling", [["--max-eur", "0.04"], ["--max-calls", "2"]])
 def test_a_ceiling_stops_what_is_paid_only(tmp_path: Path, server: Server, ceiling: list[str]):
     """Free calls go on; paid ones end at the ceiling, the rest is deferred, and the next run finishes it."""
@@ -135,6 +136,7 @@ def test_a_ceiling_stops_what_is_paid_only(tmp_path: Path, server: Server, ceili
 # -- services away ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_vies_away_fails_its_rows_and_says_nothing_of_them(tmp_path: Path):
     """Every row failed, with what VIES said, the status unknown, outputs written."""
     drawn = mixed(legal=3, sole=3, abroad=3)
@@ -252,6 +254,7 @@ def test_what_may_be_a_citizens_number_goes_to_vies_alone(tmp_path: Path):
     assert holders(tmp_path / "home", legal_ones) != set()  # a search that finds what is there
 
 
+@pytest.mark.slow
 def test_a_kill_leaves_no_citizens_number_in_the_stores(tmp_path: Path):
     """Journal and cache hold none; the working copy of the list is gone with the next run."""
     secret = delicate(60)

@@ -45,6 +45,7 @@ def test_a_recipe_runs_as_it_stands(recipe: Path, desk: Path):
     assert done.stdout
 
 
+@pytest.mark.slow
 def test_the_nightly_recipe_names_the_customers_to_look_at(desk: Path):
     """What it prints is the ended and the unknown, and nobody else."""
     done = subprocess.run(

@@ -76,6 +76,7 @@ def test_the_year_ends_while_a_run_is_under_way(world: World) -> None:
     assert pace(world) <= 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("began", ["2026-10-20T12:00+00:00", "2026-03-20T12:00+00:00", "2028-02-20T12:00+00:00"])
 def test_an_answer_is_as_old_as_it_is(world: World, began: str) -> None:
     """Thirty days are thirty times 24 hours, with 25 October, 29 March or 29 February among them."""
@@ -126,6 +127,7 @@ def test_a_machine_that_slept_has_no_haste(world: World) -> None:
     assert pace(world) <= 100
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.trials(fast=1, torture=3)
 def test_a_process_that_stood_still_has_no_haste(tmp_path: Path, trials: int) -> None:

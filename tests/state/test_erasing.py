@@ -245,6 +245,7 @@ def steps_of(template: Home, folder: Path) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_kill_is_survived(template, tmp_path):
     """At some steps, the last ones among them; all of them in the slow test."""
     steps = steps_of(template, tmp_path)
