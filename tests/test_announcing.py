@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.harness import command, environment, existing, write_list
 
 from kvk_enrich import ExitCode, flow, metrics, notifying
-from kvk_enrich.config import Job, config_sha256, load, read, show
+from kvk_enrich.config import Job, config_sha256, load, load_settings, show
 from kvk_enrich.errors import ConfigError, InputRefused, Terminated
 from kvk_enrich.model import Secret
 from kvk_enrich.progress import Progress
@@ -204,14 +204,14 @@ def test_nobody_there_is_a_note():
 def test_the_url_is_shown_nowhere(tmp_path: Path, job: Callable[..., Job]):
     """Neither by config show, nor in a repr, nor in what a change of it would ask anew, nor in a refusal."""
     url = f"https://hooks.example.org/{TOKEN}"
-    settings = read({"notify_url": url}, environ={})
+    settings = load_settings({"notify_url": url}, environ={})
     assert TOKEN not in str(show(settings, environ={})) + repr(settings)
     told = job(notify_url=url)
     assert TOKEN not in repr(told)
     assert config_sha256(told) == config_sha256(job())
     for wrong in (f"http://example.org/{TOKEN}", f"ftp://{TOKEN}", f"https://h/{TOKEN} x", f"https://h:x/{TOKEN}"):
         with pytest.raises(ConfigError, match=r"run\.notify_url: must be") as refused:
-            read({"notify_url": wrong}, environ={})
+            load_settings({"notify_url": wrong}, environ={})
         assert TOKEN not in str(refused.value)
 
 

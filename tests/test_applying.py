@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kvk_enrich import applying
-from kvk_enrich.config import Settings, read
+from kvk_enrich.config import Settings, load_settings
 from kvk_enrich.errors import InputRefused
 
 PATCH = "row,value,number,field,column,old,new,quoted\n1,90000001,90000001,visit_city,Plaats,Fictum,Verzinsel,\n"
@@ -14,7 +14,7 @@ PATCH = "row,value,number,field,column,old,new,quoted\n1,90000001,90000001,visit
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings with a home of their own."""
-    return read({"home": tmp_path / "home"}, environ={})
+    return load_settings({"home": tmp_path / "home"}, environ={})
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -53,7 +53,7 @@ def test_what_cannot_be_patched_is_refused_and_nothing_written(tmp_path: Path, s
     listed = write(tmp_path / "list.csv", "nr,Plaats\n90000001,Fictum\n")
     old = write(tmp_path / "old.csv", "nr,Plaats\r90000001,Fictum\r")
     strange = write(tmp_path / "strange.csv", PATCH.replace("Verzinsel", "Łódź"))
-    western = read({"home": tmp_path / "home", "encoding": "windows-1252"}, environ={})
+    western = load_settings({"home": tmp_path / "home", "encoding": "windows-1252"}, environ={})
     for a_list, a_patch, given, error in (
         (tmp_path / "list.xlsx", patch, settings, "text lists"),
         (listed, listed, settings, "no patch"),

@@ -11,7 +11,7 @@ from tests.state.parts import HandClock, child, said
 from kvk_enrich import telling
 from kvk_enrich.books import JobUse, adjust, ledger, past_runs
 from kvk_enrich.config import Settings
-from kvk_enrich.config import read as settings_of
+from kvk_enrich.config import load_settings as settings_of
 from kvk_enrich.errors import ConfigError, StateInUse
 from kvk_enrich.model import Secret
 from kvk_enrich.state.home import open_home

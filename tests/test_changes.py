@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from kvk_enrich import changes, differing
-from kvk_enrich.config import read
+from kvk_enrich.config import load_settings
 from kvk_enrich.errors import ConfigError, InputRefused
 
 Row = Mapping[str, object]
@@ -84,7 +84,7 @@ def test_two_lists_are_held_against_each_other_whatever_they_are(tmp_path: Path,
     """A change is told whether a list is Parquet or CSV with semicolons, and written as the suffix says."""
     old = enriched(tmp_path / f"old{kinds[0]}", {})
     new = enriched(tmp_path / f"new{kinds[1]}", {"kvk_active": "false", "kvk_name": "=Fictie"})
-    settings = read({"home": tmp_path / "home"}, environ={})
+    settings = load_settings({"home": tmp_path / "home"}, environ={})
     found = differing.diff(old, new, tmp_path / "diff.csv", settings)
     assert found["change"].to_list() == ["ended", "name"]
     assert pl.read_csv(tmp_path / "diff.csv")["after"].to_list() == [None, "'=Fictie"]
@@ -98,13 +98,13 @@ def test_a_list_without_the_columns_of_another_product_has_no_changes_in_them(tm
     enriched(new)
     enriched(tmp_path / "full.parquet", {})
     pl.read_parquet(tmp_path / "full.parquet").drop("kvk_sbi_code", "kvk_visit_full").write_parquet(new)
-    found = differing.diff(tmp_path / "full.parquet", new, None, read({"home": tmp_path / "home"}, environ={}))
+    found = differing.diff(tmp_path / "full.parquet", new, None, load_settings({"home": tmp_path / "home"}, environ={}))
     assert found.is_empty()
 
 
 def test_what_cannot_be_held_against_each_other_is_refused(tmp_path: Path):
     """No enriched list, no list at all, an output of another kind."""
-    settings = read({"home": tmp_path / "home"}, environ={})
+    settings = load_settings({"home": tmp_path / "home"}, environ={})
     whole = enriched(tmp_path / "whole.parquet", {})
     (tmp_path / "plain.csv").write_text("a,b\n1,2\n")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 no")

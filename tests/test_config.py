@@ -402,14 +402,14 @@ def test_a_file_that_cannot_be_read_is_named(folder, content, words):
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(ConfigError, match=words):
-        config.read({}, config_file=file, environ={})
+        config.load_settings({}, config_file=file, environ={})
 
 
 @given(st.sampled_from(sorted(VARIABLES)), st.text(max_size=30))
 def test_no_text_breaks_the_reading(variable, text):
     """Whatever stands in a variable is taken or refused in words, never a traceback."""
     try:
-        config.read({}, environ={variable: text})
+        config.load_settings({}, environ={variable: text})
     except ConfigError as refused:
         assert str(refused)  # noqa: PT017 - both ends are fine, silence is not
 
@@ -579,7 +579,7 @@ def test_an_account_is_a_plain_name(problems, account):
 
 def test_no_key_shows(job, folder):
     """Neither the job nor the list of settings holds the key in readable form."""
-    settings = config.read({}, environ={})
+    settings = config.load_settings({}, environ={})
     shown = config.show(settings, dict(KEY))
     assert "canary-key" not in repr(job()) + repr(shown) + config.config_sha256(job())
     with pytest.raises(TypeError):
@@ -779,13 +779,13 @@ def test_the_list_is_not_a_report_either(folder, name):
 
 def test_home_needs_no_list(folder):
     """Commands such as budget and runs ask for the home alone."""
-    assert config.read({}, environ={"KVK_ENRICH_HOME": "state"}).home == folder / "state"
+    assert config.load_settings({}, environ={"KVK_ENRICH_HOME": "state"}).home == folder / "state"
 
 
 def test_show_says_what_and_where_from(folder):
     """Every key has a line, in order, with its origin."""
     toml = '[cache]\nmax_age_found = "90m"\n[source.kvk]\nprice_eur = [{ from = 2026-01-01, price_eur = "0.02" }]\n'
-    settings = config.read(
+    settings = config.load_settings(
         {"sample": 3}, config_file=_file(folder, toml), environ={"KVK_ENRICH_RUN_YES": "true", "KVK_ENRICH_HOME": "/h"}
     )
     lines = {line.key: line[1:] for line in config.show(settings, {"KVK_API_KEY_FILE": "/k"})}
@@ -802,7 +802,7 @@ def test_show_says_what_and_where_from(folder):
 
 def test_show_says_when_there_is_no_key():
     """A missing key is visible before the run."""
-    lines = config.show(config.read({}, environ={}), {})
+    lines = config.show(config.load_settings({}, environ={}), {})
     assert [line for line in lines if line.value == "not set"] == [
         (f"source.{service}.api_key", "not set", "-") for service in ("kvk", "kvkbase")
     ]
@@ -810,7 +810,7 @@ def test_show_says_when_there_is_no_key():
 
 def test_show_writes_odd_durations_in_seconds(folder):
     """Nothing is rounded for show."""
-    settings = config.read({"max_runtime": "61s"}, environ={})
+    settings = config.load_settings({"max_runtime": "61s"}, environ={})
     assert {line.key: line.value for line in config.show(settings, {})}["run.max_runtime"] == "61s"
 
 

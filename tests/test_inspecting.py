@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from kvk_enrich import inspecting, telling
-from kvk_enrich.config import read
+from kvk_enrich.config import load_settings
 from kvk_enrich.errors import InputRefused
 from kvk_enrich.inspecting import Example, Finding, Repeated
 from kvk_enrich.model import Kind
@@ -31,7 +31,7 @@ def inspected(tmp_path):
     def inspect(text: str = LIST, **flags: object) -> inspecting.Inspection:
         path = tmp_path / "list.csv"
         path.write_text(text, encoding="utf-8")
-        return inspecting.inspect(path, read({"home": tmp_path / "home", **flags}, environ={}))
+        return inspecting.inspect(path, load_settings({"home": tmp_path / "home", **flags}, environ={}))
 
     return inspect
 

@@ -12,7 +12,7 @@ from tests.harness import command, environment, existing
 from kvk_enrich import searching, telling
 from kvk_enrich.clock import SystemClock
 from kvk_enrich.config import Settings
-from kvk_enrich.config import read as settings_of
+from kvk_enrich.config import load_settings as settings_of
 from kvk_enrich.errors import ConfigError, ExitCode, RegisterError
 from kvk_enrich.practice import population
 from kvk_enrich.registers.kvk import Kvk

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.harness import existing, write_list
 
 from kvk_enrich import books, flow, telling
-from kvk_enrich.config import Job, load, read, show
+from kvk_enrich.config import Job, load, load_settings, show
 from kvk_enrich.errors import ConfigError
 from kvk_enrich.shares import Share, room
 
@@ -80,7 +80,7 @@ def settings(tmp_path: Path, text: str, **environ: str) -> Any:
     """Return the settings of the TOML *text*."""
     file = tmp_path / "c.toml"
     file.write_text(text)
-    return read({}, config_file=file, environ=environ)
+    return load_settings({}, config_file=file, environ=environ)
 
 
 def test_shares_are_shown_as_they_may_be_said_in_a_variable(tmp_path: Path):
@@ -147,5 +147,5 @@ def test_a_run_keeps_to_its_share_as_it_was_planned(tmp_path: Path):
         "nightly": (6, "month_ceiling", 4),
     }
     file = tmp_path / "c.toml"
-    (line,) = books.ledger(read({"home": tmp_path / "home"}, config_file=file, environ={}))
+    (line,) = books.ledger(load_settings({"home": tmp_path / "home"}, config_file=file, environ={}))
     assert line.units == 10

@@ -16,41 +16,61 @@ from typing import TYPE_CHECKING
 from kvk_enrich.version import __version__
 
 if TYPE_CHECKING:
-    from kvk_enrich.config import Job, Source, load
+    from kvk_enrich.applying import Patched, apply
+    from kvk_enrich.books import JobUse, LedgerLine, ledger
+    from kvk_enrich.config import Job, Settings, Source, load, load_settings
+    from kvk_enrich.differing import diff
     from kvk_enrich.errors import EnrichError, ExitCode
+    from kvk_enrich.explaining import Explanation, explain
     from kvk_enrich.flow import Finished, Forecast, forecast, run
+    from kvk_enrich.inspecting import Inspection, inspect
     from kvk_enrich.progress import Progress, shown_on
+    from kvk_enrich.searching import Hits, Wanted, search
     from kvk_enrich.verifying import Verified, verify
 
-_HOMES = {
-    "Job": "config",
-    "Source": "config",
-    "load": "config",
-    "EnrichError": "errors",
-    "ExitCode": "errors",
-    "Finished": "flow",
-    "Forecast": "flow",
-    "forecast": "flow",
-    "run": "flow",
-    "Progress": "progress",
-    "shown_on": "progress",
-    "Verified": "verifying",
-    "verify": "verifying",
+_MODULES = {
+    "applying": ("Patched", "apply"),
+    "books": ("JobUse", "LedgerLine", "ledger"),
+    "config": ("Job", "Settings", "Source", "load", "load_settings"),
+    "differing": ("diff",),
+    "errors": ("EnrichError", "ExitCode"),
+    "explaining": ("Explanation", "explain"),
+    "flow": ("Finished", "Forecast", "forecast", "run"),
+    "inspecting": ("Inspection", "inspect"),
+    "progress": ("Progress", "shown_on"),
+    "searching": ("Hits", "Wanted", "search"),
+    "verifying": ("Verified", "verify"),
 }
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "EnrichError",
     "ExitCode",
+    "Explanation",
     "Finished",
     "Forecast",
+    "Hits",
+    "Inspection",
     "Job",
+    "JobUse",
+    "LedgerLine",
+    "Patched",
     "Progress",
+    "Settings",
     "Source",
     "Verified",
+    "Wanted",
     "__version__",
+    "apply",
+    "diff",
+    "explain",
     "forecast",
+    "inspect",
+    "ledger",
     "load",
+    "load_settings",
     "run",
+    "search",
     "shown_on",
     "verify",
 ]

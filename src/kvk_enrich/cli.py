@@ -243,7 +243,7 @@ def inspect_command(
 ) -> None:
     """Say what is in a list: columns, kinds of number, dirt, repairs. Makes no call and keeps nothing."""
     from kvk_enrich import inspecting, telling
-    from kvk_enrich.config import read
+    from kvk_enrich.config import load_settings
 
     flags = {
         "column": column or None,
@@ -256,7 +256,7 @@ def inspect_command(
         "lang": lang,
         "home": home,
     }
-    settings = read(flags, config_file=config)
+    settings = load_settings(flags, config_file=config)
     seen = inspecting.inspect(input, settings)
     _print(json, lambda: seen, lambda: telling.inspection(seen, words(settings.lang)))
 
@@ -277,9 +277,9 @@ def apply_command(
     Exit code 3: some cells hold another value by now; they were left as they are.
     """
     from kvk_enrich import applying, telling
-    from kvk_enrich.config import read
+    from kvk_enrich.config import load_settings
 
-    settings = read({"encoding": encoding, "delimiter": delimiter, "home": home}, config_file=config)
+    settings = load_settings({"encoding": encoding, "delimiter": delimiter, "home": home}, config_file=config)
     patched = applying.apply(input, patch, output, settings)
     _say(*telling.patched(patched))
     raise typer.Exit(ExitCode.SOME_FAILED if patched.left else ExitCode.COMPLETE)
@@ -533,9 +533,9 @@ def cache_prune(
 ) -> None:
     """Erase old answers for good, and files that were set aside. Money and runs stay in the books."""
     from kvk_enrich import keeping, telling
-    from kvk_enrich.config import read
+    from kvk_enrich.config import load_settings
 
-    settings = read({"home": home}, config_file=config)
+    settings = load_settings({"home": home}, config_file=config)
     age = settings.sections.cache.retention if older_than is None else _age(older_than)
     with _notes() as progress:
         pruned = keeping.prune(settings.home, age, progress=progress)
@@ -723,10 +723,10 @@ def _settings(
     ca_bundle: Path | None = None,
     lang: str | None = None,
 ) -> Any:
-    from kvk_enrich.config import read
+    from kvk_enrich.config import load_settings
 
     flags = {"home": home, "source": source, "ca_bundle": ca_bundle, "lang": lang}
-    return read(flags, config_file=config_file)
+    return load_settings(flags, config_file=config_file)
 
 
 def _progress(words: Words) -> "Progress":

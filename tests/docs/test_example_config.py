@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kvk_enrich.config import KEYS, read
+from kvk_enrich.config import KEYS, load_settings
 from kvk_enrich.config.sections import Sections
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -43,7 +43,7 @@ def test_values_that_the_example_suggests_are_accepted(tmp_path):
     """What stands behind a # can be switched on as it is."""
     file = tmp_path / "all.toml"
     file.write_text(_OFF.sub("", EXAMPLE.read_text(encoding="utf-8")), encoding="utf-8")
-    settings = read({}, config_file=file, environ={})
+    settings = load_settings({}, config_file=file, environ={})
     assert sorted(settings.origins) == sorted(KEYS)
 
 
@@ -52,11 +52,11 @@ def test_dated_prices_of_the_example_are_accepted(tmp_path):
     (dated,) = re.findall(r"# (\[\{ from.*\])", EXAMPLE.read_text(encoding="utf-8"))
     file = tmp_path / "dated.toml"
     file.write_text(f"[source.kvk]\nprice_eur = {dated}\n", encoding="utf-8")
-    prices = read({}, config_file=file, environ={}).sections.source.kvk.price_eur
+    prices = load_settings({}, config_file=file, environ={}).sections.source.kvk.price_eur
     assert [str(price.price_eur) for price in prices] == ["0.02", "0.021"]
 
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda file: file.stem)
 def test_every_file_can_be_used(file):
     """Each recipe's file is a valid configuration."""
-    assert read({}, config_file=file, environ={}).home.is_absolute()
+    assert load_settings({}, config_file=file, environ={}).home.is_absolute()

@@ -13,7 +13,7 @@ from tests.harness import existing, write_list
 
 from kvk_enrich import books, flow, write
 from kvk_enrich.clock import SystemClock
-from kvk_enrich.config import load, read
+from kvk_enrich.config import load, load_settings
 from kvk_enrich.practice import app, moving
 from kvk_enrich.write.written import described
 
@@ -154,5 +154,5 @@ def test_nights_within_an_allowance(
 
 
 def _line(tmp_path: Path, clock: Shifted) -> books.LedgerLine:
-    (line,) = books.ledger(read({"home": tmp_path / "home", "source": "practice"}, environ={}), clock=clock)
+    (line,) = books.ledger(load_settings({"home": tmp_path / "home", "source": "practice"}, environ={}), clock=clock)
     return line

@@ -14,7 +14,7 @@ Example:
 """
 
 from kvk_enrich.config.deciding import config_sha256, deciding_json, load
-from kvk_enrich.config.reading import read
+from kvk_enrich.config.reading import load_settings
 from kvk_enrich.config.sections import FLAGS, KEYS, VARIABLES
 from kvk_enrich.config.services import source, vies
 from kvk_enrich.config.showing import show
@@ -32,7 +32,7 @@ __all__ = [
     "config_sha256",
     "deciding_json",
     "load",
-    "read",
+    "load_settings",
     "show",
     "source",
     "vies",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from kvk_enrich.config.checks import PRODUCTS
-from kvk_enrich.config.reading import read
+from kvk_enrich.config.reading import load_settings
 from kvk_enrich.config.sections import Output, Run, Sections
 from kvk_enrich.config.services import source, vies
 from kvk_enrich.config.values import Job, Source
@@ -46,7 +46,7 @@ def load(
         InputRefused: an output would overwrite the list itself.
     """
     options = {name: value for name, value in flags.items() if name != "input"}
-    settings = read(options, config_file=config_file, environ=environ)
+    settings = load_settings(options, config_file=config_file, environ=environ)
     sections = settings.sections
     if flags.get("input") is None:
         raise ConfigError("input: name the list to read")

@@ -15,7 +15,7 @@ from kvk_enrich.errors import ConfigError
 from kvk_enrich.lang import of_locale
 
 
-def read(
+def load_settings(
     flags: Mapping[str, object], *, config_file: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> Settings:
     """
