@@ -1,13 +1,30 @@
-"""Counts the faults that passed, for the figures of a full run."""
+"""Who plays in the rows of the catalogue; and a count of those that passed, for the figures of a full run."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
 from tests import figures
 from tests.faults.catalogue import PARTS, ROWS, Row
+from tests.faults.practised import SLOW, User
+from tests.harness import Server, serving
 
 _SEEN: Final[dict[int, bool]] = {}
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One practice register for all: quick, but for the numbers that are slow."""
+    options = ["--latency", "0.03", "--per-second", "10000", "--fault", f"number={','.join(SLOW)} delay=2"]
+    with serving(tmp_path_factory.mktemp("register"), *options) as register:
+        yield register
+
+
+@pytest.fixture
+def user(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> User:
+    """Somebody with an empty home."""
+    return User(tmp_path, server, monkeypatch)
 
 
 @pytest.hookimpl(wrapper=True)

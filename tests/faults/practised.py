@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 from tests import here
-from tests.harness import Arrival, Server, existing, record_of, serving, write_list
+from tests.harness import Arrival, Server, existing, record_of, write_list
 
 from kvk_enrich import flow
 from kvk_enrich.clock import SystemClock
@@ -124,13 +124,6 @@ class User:
     def used(self) -> int:
         """Return the units used, over all months."""
         return sum(self.ledger().values())
-
-
-def register(folder: Path) -> Iterator[Server]:
-    """Yield the register of a whole test file: quick, but for the numbers that are :data:`SLOW`."""
-    options = ["--latency", "0.03", "--per-second", "10000", "--fault", f"number={','.join(SLOW)} delay=2"]
-    with serving(folder, *options) as server:
-        yield server
 
 
 def tell(*numbers: int) -> Callable[[], None]:

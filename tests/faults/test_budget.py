@@ -1,7 +1,6 @@
 """What can go wrong with the money: 146 to 153."""
 
 import json
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests import here
 from tests.faults.catalogue import Row, fault
-from tests.faults.practised import MovedClock, User, register
-from tests.harness import Server, existing
+from tests.faults.practised import MovedClock, User
+from tests.harness import existing
 
 from kvk_enrich.clock import SystemClock, month_of
 from kvk_enrich.model import Secret
@@ -19,18 +18,6 @@ from kvk_enrich.state.journal import open_journal
 
 FEW = existing(12)
 MANY = existing(103)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One practice register for all rows of this file."""
-    yield from register(tmp_path_factory.mktemp("register"))
-
-
-@pytest.fixture
-def user(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> User:
-    """Somebody with an empty home."""
-    return User(tmp_path, server, monkeypatch)
 
 
 def present() -> str:

@@ -18,26 +18,14 @@ import polars as pl
 import pytest
 from tests import here, kept
 from tests.faults.catalogue import Row, fault, faults
-from tests.faults.practised import SLOW, MovedClock, User, register, tell
-from tests.harness import COMMAND, Server, answered, environment, existing, most_in_a_second, started
+from tests.faults.practised import SLOW, MovedClock, User, tell
+from tests.harness import COMMAND, answered, environment, existing, most_in_a_second, started
 from tests.state.parts import profile
 from tests.state.test_schema import OLDEST
 
 from kvk_enrich.state.home import open_home
 
 FEW = existing(12)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One practice register for all rows of this file."""
-    yield from register(tmp_path_factory.mktemp("register"))
-
-
-@pytest.fixture
-def user(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> User:
-    """Somebody with an empty home."""
-    return User(tmp_path, server, monkeypatch)
 
 
 def outcomes(user: User) -> list[str]:
