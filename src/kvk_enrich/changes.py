@@ -28,19 +28,19 @@ KINDS: Final = {
 """The changes that are told, in the order in which they are told."""
 
 KEY: Final = ("enrich_kind", "enrich_number")
-LOOK: Final = {
-    "enrich_kind": pl.String(),
-    "enrich_number": pl.String(),
-    "enrich_outcome": pl.String(),
-    "enrich_fetched_at": pl.String(),
-    "kvk_number": pl.String(),
-    "kvk_name": pl.String(),
-    "kvk_active": pl.String(),
-    "kvk_end_date": pl.String(),
-    "kvk_visit_full": pl.String(),
-    "kvk_legal_form": pl.String(),
-    "kvk_sbi_code": pl.String(),
-}
+LOOK: Final = (
+    "enrich_kind",
+    "enrich_number",
+    "enrich_outcome",
+    "enrich_fetched_at",
+    "kvk_number",
+    "kvk_name",
+    "kvk_active",
+    "kvk_end_date",
+    "kvk_visit_full",
+    "kvk_legal_form",
+    "kvk_sbi_code",
+)
 """What is looked at, all as text; a column that is not there is null."""
 
 CHANGES: Final = {

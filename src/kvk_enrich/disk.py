@@ -1,6 +1,7 @@
-"""What goes wrong with a disk, in words: by whichever library it reaches us."""
+"""Files on the disk: written for good, what their bytes are, and what goes wrong, in words."""
 
 import errno
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -25,6 +26,21 @@ _WHY: Final = {
     errno.EIO: "the disk fails (input/output error)",
     errno.ENAMETOOLONG: "the name is too long",
 }
+
+
+def sync(path: Path) -> None:
+    """Wait until the content of the file or folder *path* is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of the file at *path*, in hex. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def why(error: OSError) -> str:

@@ -7,7 +7,6 @@ the configuration, and a manifest with the SHA-256 of every file. The folder app
 
 import glob
 import hashlib
-import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ import msgspec
 import polars as pl
 
 from kvk_enrich import record
-from kvk_enrich.disk import os_errors
+from kvk_enrich.disk import os_errors, sha256, sync
 from kvk_enrich.errors import ConfigError, StorageError
 from kvk_enrich.version import __version__
 from kvk_enrich.write.cells import inert
@@ -121,8 +120,7 @@ def _item(name: str, path: Path) -> Item:
     if path.is_symlink() or not path.is_file():
         return Item(name=name, bytes=0, sha256="")
     try:
-        with path.open("rb") as file:
-            return Item(name=name, bytes=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+        return Item(name=name, bytes=path.stat().st_size, sha256=sha256(path))
     except OSError:
         return Item(name=name, bytes=0, sha256="")
 
@@ -190,7 +188,7 @@ def pack(target: Path | None) -> Iterator[Pack | None]:
 
 def _publish(folder: Path, target: Path) -> None:
     for path in (*folder.rglob("*"), folder):
-        _sync(path)
+        sync(path)
     older = target.with_name(f".{target.name}.older")
     if target.exists():
         shutil.rmtree(older, ignore_errors=True)
@@ -201,16 +199,8 @@ def _publish(folder: Path, target: Path) -> None:
         with suppress(OSError):
             older.rename(target)
         raise
-    _sync(target.parent)
+    sync(target.parent)
     shutil.rmtree(older, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def consultations(answers: pl.DataFrame, requester: str | None) -> bytes:

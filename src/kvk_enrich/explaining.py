@@ -12,7 +12,7 @@ from kvk_enrich import identify
 from kvk_enrich.clock import Clock
 from kvk_enrich.config import Job
 from kvk_enrich.identifiers import masking, vat
-from kvk_enrich.knowing import Freshness, Knowledge, opened
+from kvk_enrich.knowing import Freshness, Knowledge, books_of
 from kvk_enrich.model import Kind, euro
 from kvk_enrich.progress import Progress
 from kvk_enrich.state.journal import LastTry
@@ -95,7 +95,7 @@ def _steps(
     job: Job, kind: str, number: str, progress: Progress | None, clock: Clock | None, *, hidden: bool
 ) -> tuple[tuple[Step, ...], int]:
     numbers = pl.DataFrame({"kind": [kind], "number": [number], "wanted": [True]})
-    with opened(job, progress, clock) as books:
+    with books_of(job.home, progress, clock) as books:
         now = books.clock.now()
         known = Knowledge(job, books, numbers, Freshness(now - job.max_age_found, now - job.max_age_not_found))
         plan = known.plan()

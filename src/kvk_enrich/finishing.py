@@ -69,11 +69,12 @@ class Result:
         exit_code = self._exit_code()
         cause = self.asked.cause.sentence if self.asked.cause else None
         if exit_code in _STOPPED:
-            return Finished(self._record(rows, exit_code, None), exit_code, cause, self._not_selected(), None)
-        complete = self._written(rows, exit_code)
+            return Finished(self._record(rows, exit_code), exit_code, cause, self._not_selected(), None)
+        complete = self._written(self._record(rows, exit_code))
         return Finished(complete, exit_code, cause, self._not_selected(), targets(self.job)[-1])
 
-    def _written(self, rows: record.Rows, exit_code: ExitCode) -> record.RunRecord:
+    def _written(self, run: record.RunRecord) -> record.RunRecord:
+        """Write the outputs of *run*, and return its record, with them in it."""
         files = targets(self.job)
         enriched, failed, report, run_json = files[0], *files[-3:]
         dialect = write.DIALECTS[self.job.csv_dialect]
@@ -81,14 +82,14 @@ class Result:
         compared, changed = self._differences(), self._changes()
         with evidence.pack(self.job.evidence) as pack, write.together(files) as drafts:
             written = record.Outputs(
-                enriched=_output(enriched, self._enriched(rows, exit_code, drafts[enriched])),
+                enriched=_output(enriched, self._enriched(run, drafts[enriched])),
                 failed=_output(failed, write.failed(staged, self.answers, drafts[failed], dialect, told)),
                 branches=self._branches(drafts),
                 **self._compared(compared, drafts),
                 diff=self._diff(changed, drafts),
             )
             page = write.report(
-                self._record(rows, exit_code, written),
+                self._ended(run, written),
                 staged,
                 self.answers,
                 drafts[report],
@@ -97,10 +98,10 @@ class Result:
                 words=told,
             )
             complete = msgspec.structs.replace(written, report=_output(report, page))
-            finished = self._record(rows, exit_code, complete)
+            finished = self._ended(run, complete)
             if pack is not None:
                 proof = record.OutputFile(path=str(pack.target), sha256=self._packed(pack, finished, drafts), rows=None)
-                finished = self._record(rows, exit_code, msgspec.structs.replace(complete, evidence=proof))
+                finished = self._ended(run, msgspec.structs.replace(complete, evidence=proof))
             drafts[run_json].write_bytes(record.to_json(finished))
         return finished
 
@@ -121,10 +122,9 @@ class Result:
         names["record"] = [*drafts][-1].name
         return pack.close(run, names, source=register_id(job.source), requester=job.vies.requester)
 
-    def _enriched(self, rows: record.Rows, exit_code: ExitCode, draft: Path) -> write.Written:
+    def _enriched(self, run: record.RunRecord, draft: Path) -> write.Written:
         staged = self.listed.staged
         if draft.suffix.lower() == ".xlsx":
-            run = self._record(rows, exit_code, None)
             return write.workbook(run, staged, self.answers, self.added, draft, words(self.job.lang))
         return write.enriched(staged, self.answers, self.added, draft, write.DIALECTS[self.job.csv_dialect])
 
@@ -177,12 +177,6 @@ class Result:
         reasons = pl.scan_parquet(self.listed.staged, glob=False).select("enrich_reason")
         return int(reasons.filter(pl.col("enrich_reason") == "not_selected").select(pl.len()).collect().item())
 
-    def _stale(self) -> int | msgspec.UnsetType:
-        """Return how many numbers were served with an older answer, where that is allowed."""
-        if not self.job.serve_stale:
-            return msgspec.UNSET
-        return self.answers.select(pl.col("enrich_flags").list.contains("stale").sum()).item() or 0
-
     def _deferred_because(self) -> str | None:
         """Return the reason for most numbers that were left out; None when none was."""
         deferred = self.answers.filter(pl.col("enrich_outcome") == Status.DEFERRED.value)
@@ -198,11 +192,12 @@ class Result:
             return ExitCode.CEILING
         return ExitCode.SOME_FAILED if Status.FAILED.value in outcomes else ExitCode.COMPLETE
 
-    def _record(self, rows: record.Rows, exit_code: ExitCode, outputs: record.Outputs | None) -> record.RunRecord:
+    def _record(self, rows: record.Rows, exit_code: ExitCode) -> record.RunRecord:
+        """Return what the run did, as far as that is known before its outputs are written."""
         asked, finished_at = self.asked, self.books.clock.now()
         (line,) = self.books.journal.runs(self.run_id)
-        spent = line.micro_eur
         worth = write.worth(self.listed.staged, self.answers)
+        stale = self.known.stale(self.answers) if self.job.serve_stale else msgspec.UNSET
         return record.RunRecord(
             run_id=self.run_id,
             state="stopped" if exit_code in _STOPPED else "complete" if exit_code == ExitCode.COMPLETE else "partial",
@@ -211,11 +206,11 @@ class Result:
             config_sha256=config_sha256(self.job),
             version=__version__,
             rows=rows,
-            numbers=msgspec.structs.replace(self.numbers, stale=self._stale()),
+            numbers=msgspec.structs.replace(self.numbers, stale=stale),
             calls=record.Calls(
                 sent=asked.sent, paid=asked.paid, free=asked.free, retries=asked.retries, in_doubt=self.doubtful
             ),
-            cost_eur=euro(spent),
+            cost_eur=euro(line.micro_eur),
             saved_eur=euro(max(0, worth - self.known.paid_for(asked))),
             budget=budget_of(self.job, self.books),
             rate=record.Rate(
@@ -223,44 +218,52 @@ class Result:
                 mean_per_s=round(asked.sent / asked.seconds, 2) if asked.seconds else 0.0,
                 max_in_any_second=asked.most_in_a_second,
             ),
-            outputs=outputs,
+            outputs=None,
             started_at=self.started_at,
             finished_at=finished_at,
-            seconds=round((finished_at - self.started_at).total_seconds(), 3),
+            seconds=self._seconds(finished_at),
         )
+
+    def _ended(self, run: record.RunRecord, outputs: record.Outputs) -> record.RunRecord:
+        """Return the record of *run* with its outputs, ended now."""
+        now = self.books.clock.now()
+        return msgspec.structs.replace(run, outputs=outputs, finished_at=now, seconds=self._seconds(now))
+
+    def _seconds(self, ended: datetime) -> float:
+        return round((ended - self.started_at).total_seconds(), 3)
 
 
 def targets(job: Job) -> list[Path]:
     """Return the files of a run, in the order in which they are published: the record is last."""
-    stem = job.output.with_suffix("")
-    beside = (".failed.csv", ".report.html", ".run.json")
     branches, diff = branches_file(job), diff_file(job)
     return [
         job.output,
         *([branches] if branches else []),
         *compared_files(job).values(),
         *([diff] if diff else []),
-        *(stem.with_name(stem.name + ending) for ending in beside),
+        *(_beside(job, ending) for ending in ("failed.csv", "report.html", "run.json")),
     ]
 
 
 def branches_file(job: Job) -> Path | None:
     """Return where the branches go, a line each; None where they are not wanted."""
-    stem = job.output.with_suffix("")
-    return stem.with_name(stem.name + ".branches.parquet") if "vestigingen" in job.products else None
+    return _beside(job, "branches.parquet") if "vestigingen" in job.products else None
 
 
 def compared_files(job: Job) -> dict[str, Path]:
     """Return where what --compare leaves goes, by its name in the record."""
-    stem = job.output.with_suffix("")
     endings = {"changes": "changes.parquet", "patch": "patch.csv", "undo": "undo.csv"} if job.compare else {}
-    return {name: stem.with_name(f"{stem.name}.{ending}") for name, ending in endings.items()}
+    return {name: _beside(job, ending) for name, ending in endings.items()}
 
 
 def diff_file(job: Job) -> Path | None:
     """Return where the changes since the last run go; None where they are not wanted."""
-    stem = job.output.with_suffix("")
-    return stem.with_name(f"{stem.name}.diff.parquet") if job.diff else None
+    return _beside(job, "diff.parquet") if job.diff else None
+
+
+def _beside(job: Job, ending: str) -> Path:
+    """Return the file beside the enriched list that has its name and this *ending*."""
+    return job.output.with_name(f"{job.output.stem}.{ending}")
 
 
 def input_of(job: Job, listed: Listed) -> record.Input:

@@ -23,7 +23,7 @@ from kvk_enrich.clock import Clock, SystemClock, coming
 from kvk_enrich.config import Job, config_sha256
 from kvk_enrich.errors import ConfigError, ExitCode, StorageError
 from kvk_enrich.finishing import Finished, Result, budget_of, input_of, targets
-from kvk_enrich.knowing import Books, Freshness, Knowledge, opened
+from kvk_enrich.knowing import HOWEVER_OLD, Books, Freshness, Knowledge, books_of
 from kvk_enrich.listing import Listed
 from kvk_enrich.model import euro
 from kvk_enrich.pace import HEADROOM
@@ -83,7 +83,7 @@ def _run(job: Job, progress: Progress, confirm: Callable[[Forecast], None] | Non
     if job.evidence is not None:
         evidence.check(job.evidence, job.input, targets(job))
     with (
-        opened(job, progress, clock) as books,
+        books_of(job.home, progress, clock) as books,
         alone(books.home, job.input, job.output, clock.now()) as name,
         books.home.workspace() as folder,
     ):
@@ -107,7 +107,7 @@ def forecast(job: Job, *, progress: Progress | None = None, clock: Clock | None 
     Raises:
         EnrichError: as :func:`run` would.
     """
-    with opened(job, progress, clock) as books, books.home.workspace() as folder:
+    with books_of(job.home, progress, clock) as books, books.home.workspace() as folder:
         listed = listing.read(job, added(job), folder, books.progress)
         known = _known(job, books, listed)
         return _forecast(job, books, listed, known, known.plan())
@@ -272,7 +272,7 @@ def _before(job: Job, books: Books, listed: Listed, told: Sequence[str]) -> pl.D
     moment = books.journal.written(str(listed.snapshot.original))
     if moment is None:
         return None
-    then = Knowledge(job, books, listed.numbers, Freshness(moment, moment), listed.pairs, at=moment)
+    then = Knowledge(job, books, listed.numbers, HOWEVER_OLD, listed.pairs, at=moment)
     return then.rows_of(listed.pairs, told, "")
 
 

@@ -59,7 +59,6 @@ _NO_PROOFS: Final = pl.DataFrame(
     schema=dict.fromkeys(("register", "product", "kind", "number", "status"), pl.String)
     | {"fetched_at": pl.Datetime("us", "UTC"), "raw": pl.String}
 )
-_EVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +80,6 @@ class Books:
 
 
 @contextmanager
-def opened(job: Job, progress: Progress | None, clock: Clock | None) -> Iterator[Books]:
-    """Open the stores that *job* uses."""
-    with books_of(job.home, progress, clock) as books:
-        yield books
-
-
-@contextmanager
 def books_of(root: Path, progress: Progress | None, clock: Clock | None) -> Iterator[Books]:
     """Open the stores in the home at *root*, and say what they have lost."""
     clock, progress = clock or SystemClock(), progress or Progress()
@@ -106,6 +98,9 @@ class Freshness:
 
     found_since: datetime
     not_found_since: datetime
+
+
+HOWEVER_OLD: Final = Freshness(*[datetime.min.replace(tzinfo=UTC)] * 2)
 
 
 class Knowledge:
@@ -170,10 +165,17 @@ class Knowledge:
 
     def _look_up(self, questions: pl.DataFrame, fresh: Freshness) -> None:
         """Take over what the cache knows of *questions*."""
+        for product, found in self._in_cache(questions, fresh).items():
+            self._learn(product, found)
+
+    def _in_cache(self, questions: pl.DataFrame, fresh: Freshness) -> dict[str, pl.DataFrame]:
+        """Return what the cache knows of *questions*, by product."""
+        known = {}
         with self._books.cache() as cache:
             for (product,), asked in questions.group_by("product", maintain_order=True):
                 found = self._found(cache, str(product), self._named(asked), fresh)
-                self._learn(str(product), self._in_clear(self._proven(str(product), found)))
+                known[str(product)] = self._in_clear(self._proven(str(product), found))
+        return known
 
     def _found(self, cache: Cache, product: str, asked: pl.DataFrame, fresh: Freshness) -> pl.DataFrame:
         register = self._register_of(product)
@@ -242,7 +244,7 @@ class Knowledge:
         """Return *questions* with those first that are worth most."""
         older = [
             frame.select(pl.lit(product).alias("product"), "number", "fetched_at")
-            for product, frame in self._older(questions).items()
+            for product, frame in self._in_cache(questions, HOWEVER_OLD).items()
         ]
         if self._history is None:
             main = self.wish.main
@@ -260,15 +262,6 @@ class Knowledge:
         known = pl.DataFrame(schema=nothing.schema | {"fetched_at": pl.Datetime("us", "UTC")}).drop("priority")
         now = self._books.clock.now()
         return ranking.ordered(questions, pl.concat([known, *older]), self._history, priorities, now)
-
-    def _older(self, questions: pl.DataFrame) -> dict[str, pl.DataFrame]:
-        """Return what the cache knows of *questions*, however old, by product."""
-        ever, found = Freshness(_EVER, _EVER), {}
-        with self._books.cache() as cache:
-            for (product,), asked in questions.group_by("product", maintain_order=True):
-                known = self._found(cache, str(product), self._named(asked), ever)
-                found[str(product)] = self._in_clear(self._proven(str(product), known))
-        return found
 
     def _open(self) -> pl.DataFrame:
         """Return the questions that have neither an answer nor a gap, in the order of the list."""
@@ -377,14 +370,14 @@ class Knowledge:
         self._seen = len(asked.answered)
         if new:
             # Whatever their age by the register's clock: they were asked for now.
-            self._look_up(_frame(new), Freshness(_EVER, _EVER))
+            self._look_up(_frame(new), HOWEVER_OLD)
         self._look_around()
 
     def _serve_older(self, deferred: pl.DataFrame) -> bool:
         """Take over older answers to questions that are not asked; say whether there are any: they may lead on."""
         if not self._job.serve_stale or deferred.is_empty():
             return False
-        older = self._older(deferred)
+        older = self._in_cache(deferred, HOWEVER_OLD)
         for product, known in older.items():
             self._learn(product, known)
         self._look_around()

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from kvk_enrich import evidence, record, routes
+from kvk_enrich import disk, evidence, record, routes
 from kvk_enrich.columns import PRODUCTS, schema
 from kvk_enrich.errors import InputRefused
 from kvk_enrich.evidence import Manifest
@@ -105,14 +105,14 @@ def _touched(run: Path, output: record.OutputFile) -> str | None:
     if not place.exists():
         return f"{told} is missing"
     place = place / evidence.MANIFEST if place.is_dir() else place
-    return None if place.is_file() and _sha256(place) == output.sha256 else f"{place} is not what the run wrote"
+    return None if place.is_file() and disk.sha256(place) == output.sha256 else f"{place} is not what the run wrote"
 
 
 def _pack(folder: Path, expected: str | None) -> Verified:
     manifest = evidence.read_manifest(folder)
     if manifest is None:
         raise InputRefused(f"{folder} is no evidence pack: its {evidence.MANIFEST} is missing or cannot be read.")
-    told = _sha256(folder / evidence.MANIFEST)
+    told = disk.sha256(folder / evidence.MANIFEST)
     problems = [f"{evidence.MANIFEST} is not the one whose hash was noted"] if expected not in {None, told} else []
     touched = dict(_touched_files(folder, manifest))
     problems += touched.values()
@@ -338,8 +338,3 @@ def _record(path: Path) -> record.RunRecord | None:
         return record.from_json(path.read_bytes())
     except (OSError, ValueError, msgspec.MsgspecError):
         return None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

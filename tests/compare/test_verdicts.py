@@ -9,6 +9,11 @@ from kvk_enrich import compare
 from kvk_enrich.compare import FIELDS, parse
 
 
+def verdict(comparison: compare.Comparison) -> pl.Expr:
+    """Return how the list's column and the register's field differ: both steps in one."""
+    return pl.coalesce(compare.at_sight(comparison), compare.on_reflection(comparison))
+
+
 def judged(field: str, mine: str | None, outcome: str = "found", **known: Any) -> tuple[str | None, str | None]:
     """Return the verdict, and the register's value as it is shown beside *mine*."""
     needs = dict.fromkeys(FIELDS[field].needs) | known
@@ -18,7 +23,7 @@ def judged(field: str, mine: str | None, outcome: str = "found", **known: Any) -
     }
     own = {"enrich_outcome": [outcome], "own": pl.Series([mine], dtype=pl.String)}
     each = parse(f"{field}=own")
-    row = pl.DataFrame(own | columns).select(compare.verdict(each), theirs=compare.theirs(each)).row(0)
+    row = pl.DataFrame(own | columns).select(verdict(each), theirs=compare.theirs(each)).row(0)
     return row[0], row[1]
 
 
@@ -158,7 +163,7 @@ def test_websites_and_yes_or_no():
     frame = pl.DataFrame(
         {"enrich_outcome": ["found"] * 4, "own": ["J", "nee", "FALSE", "klant"], "kvk_active": [True] * 4}
     )
-    assert frame.select(compare.verdict(each)).to_series().to_list() == ["format_only", "changed", "changed", "changed"]
+    assert frame.select(verdict(each)).to_series().to_list() == ["format_only", "changed", "changed", "changed"]
 
 
 @pytest.mark.parametrize("text", ["name", "name=", "=Naam", "nome=Naam"])

@@ -17,7 +17,6 @@ from kvk_enrich.compare.verdicts import (
     on_reflection,
     ours,
     theirs,
-    verdict,
 )
 
 __all__ = [
@@ -36,5 +35,4 @@ __all__ = [
     "parse",
     "similarity",
     "theirs",
-    "verdict",
 ]

@@ -33,15 +33,6 @@ def theirs(comparison: Comparison) -> pl.Expr:
     return pl.when(ours(comparison).str.contains(r"[^\d.,]")).then(whole()).otherwise(shown)
 
 
-def verdict(comparison: Comparison) -> pl.Expr:
-    """
-    Return how the list's column and the register's field differ, as :data:`VERDICT`.
-
-    Of a row that was not found it is null: nobody knows. Both sides blank are the same.
-    """
-    return pl.coalesce(at_sight(comparison), on_reflection(comparison))
-
-
 def at_sight(comparison: Comparison) -> pl.Expr:
     """Return the verdict as far as the texts themselves tell; null for the rest, and for rows that were not found."""
     field, mine, shown = comparison.field, ours(comparison), theirs(comparison)

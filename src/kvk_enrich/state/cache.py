@@ -10,7 +10,6 @@ open; a cache that is damaged, lost or not ours is set aside and rebuilt from th
 
 import fcntl
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,7 @@ import duckdb
 import polars as pl
 
 from kvk_enrich.columns import PRODUCTS, READING, TELLING_OF_ABSENCE, schema
-from kvk_enrich.disk import AGAIN, why
+from kvk_enrich.disk import AGAIN, sync, why
 from kvk_enrich.errors import StateInUse, StateTooNew, StorageError
 from kvk_enrich.model import Status
 from kvk_enrich.state.home import Home, held, set_aside_name
@@ -223,14 +222,9 @@ class Cache:
         """Put the file *made* in the place of this cache, which lies at *path* and is closed by that."""
         self._connection.execute("CHECKPOINT")
         self._connection.close()
-        with made.open("rb") as file:
-            os.fsync(file.fileno())
+        sync(made)
         made.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(path.parent)
 
     @property
     def is_empty(self) -> bool:

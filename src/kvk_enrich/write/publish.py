@@ -24,7 +24,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from kvk_enrich.disk import why
+from kvk_enrich.disk import sync, why
 from kvk_enrich.errors import StorageError
 
 _OWNER_ONLY = 0o600
@@ -43,11 +43,7 @@ class Disk:
 
     def sync(self, path: Path) -> None:
         """Wait until the content of the file or folder *path* is on the disk."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(path)
 
     def link(self, path: Path, name: Path) -> None:
         """Give the file (or symbolic link) *path* a second *name*."""

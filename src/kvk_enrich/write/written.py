@@ -1,8 +1,9 @@
 """What a writer says of the file it made."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+
+from kvk_enrich import disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,5 +17,4 @@ class Written:
 
 def described(path: Path, rows: int | None) -> Written:
     """Read the file at *path* back and return what it is. Raises OSError."""
-    with path.open("rb") as file:
-        return Written(path, hashlib.file_digest(file, "sha256").hexdigest(), rows)
+    return Written(path, disk.sha256(path), rows)
