@@ -31,7 +31,8 @@ KNOWN: Final = existing(2)
 ASKED: Final = [*existing(2, skip=2), "12345678"]
 VALUES: Final = [*ASKED[:2], *KNOWN, "n.v.t.", *ASKED[2:], ASKED[0]]
 TIMES: Final = ("enrich_fetched_at", "enrich_cached")
-ENDS: Final = {Fault.KILL: {0, -signal.SIGKILL}, Fault.FULL: {0, 7}, Fault.BROKEN: {0, 7}}
+ENDS: Final = {Fault.KILL: {0, -signal.SIGKILL}, Fault.FULL: {0, 7}, Fault.BROKEN: {0, 7, 9}}
+"""How a run may end; 9: it was the list that could not be read."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,8 @@ class Job:
         first = server.counts()
         older = digests(folder / "out")
         ended = self.bench.enrich(folder, scene.suffix, scene.under, fault, at)
-        wrong = [] if ended.code in ENDS[fault] else [f"ended with {ended.code}: {ended.said[-2000:]}"]
-        if ended.code == 7:
+        wrong = [] if ended.code in ENDS[fault] and (ended.code != 9 or "list.csv cannot be" in ended.said) else [f"ended with {ended.code}: {ended.said[-2000:]}"]
+        if ended.code in {7, 9}:
             wrong += [] if is_told(ended.said) else [f"not told in a sentence: {ended.said[-2000:]}"]
             wrong += [] if digests(folder / "out") == older else [f"older outputs were changed: {ended.said[-2000:]}"]
         elif ended.code:

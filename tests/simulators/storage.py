@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,6 +30,11 @@ import pytest
 ROOT: Final = Path(__file__).parents[2]
 _PLAN: Final = struct.Struct("4qqqq4096s")
 _PATIENCE_SECONDS: Final = 60
+_IMPORTED_LATE: Final = (
+    *("kvk_enrich.cli", "kvk_enrich.flow", "kvk_enrich.keeping", "kvk_enrich.telling"),
+    *("numpy", "pyarrow", "httpcore2", "h11", "truststore", "prometheus_client"),
+)
+"""What each run would import by itself, and is quicker without."""
 
 
 class Fault(IntEnum):
@@ -114,11 +120,8 @@ def rigged(folder: Path) -> Iterator[Rigged]:
 
 def main() -> None:
     """Fork a run for each line of standard input."""
-    import kvk_enrich.cli
-    import kvk_enrich.flow
-    import kvk_enrich.keeping
-    import kvk_enrich.telling  # noqa: F401 - all that runs import late, so that they need not
-
+    for module in _IMPORTED_LATE:
+        import_module(module)
     for line in sys.stdin:
         child = os.fork()
         if not child:

@@ -149,7 +149,8 @@ class Journal:
         self._answers = Connection(home.journal)
         self._run_locks: dict[str, BaseFileLock] = {}
         self._id = str(self._rows("SELECT value FROM meta WHERE key = 'id'")[0][0])
-        self._told = tally.read(home.tally)
+        with storage_errors(home.tally):
+            self._told = tally.read(home.tally)
         self._losses = [*losses, *self._compared()]
         self._damaged: set[int] = set()
 

@@ -68,7 +68,7 @@ def write(path: Path, tally: Tally) -> None:
 
 
 def read(path: Path) -> Tally | None:
-    """Return what the file holds; None if there is none, or if it is damaged: it proves nothing then."""
+    """Return what the file holds; None if there is none, or if it is damaged: it proves nothing. Raises OSError."""
     try:
         mark, _, text = path.read_bytes().partition(b"\n")[0].partition(b" ")
         if int(mark, 16) != zlib.crc32(text):

@@ -8,7 +8,7 @@ Texts of the list and of the register are escaped; they cannot become markup. Th
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,13 +20,14 @@ from markupsafe import Markup
 from kvk_enrich import compare, own
 from kvk_enrich.identifiers import masking
 from kvk_enrich.lang import ENGLISH, Words
+from kvk_enrich.lang import words as words_of
 from kvk_enrich.reasons import FLAGS, REASONS, Reason
 from kvk_enrich.record import OutputFile, RunRecord
 from kvk_enrich.write.failed import items
 from kvk_enrich.write.report import charts, figures
 from kvk_enrich.write.report.findings import findings
 from kvk_enrich.write.report.numbers import numbers, shown
-from kvk_enrich.write.report.words import WORDS
+from kvk_enrich.write.report.wording import Wording
 from kvk_enrich.write.settle import flagged, tally
 from kvk_enrich.write.written import Written, described
 
@@ -71,8 +72,8 @@ def report(
         OSError: It cannot be written.
     """
     made = _Page(record, staged, answers, words)
-    environment = _environment(made)
-    page = environment.get_template("page.html").render(
+    page = _environment(words.lang).get_template("page.html")
+    text = page.render(
         record=record,
         **made.run(),
         **made.register(),
@@ -80,7 +81,7 @@ def report(
         compared=made.compared(compared) if compared else None,
         changed=made.changed(changed) if changed is not None else None,
     )
-    path.write_text(page, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     return described(path, None)
 
 
@@ -92,43 +93,13 @@ class _Page:
         self.staged = staged
         self.answers = answers
         self.told = words
-        self.words = {**WORDS, **words.page}
+        self.wording = Wording(words)
         self.numbers = numbers(staged, answers)
-
-    def say(self, name: str, **values: object) -> str:
-        """Return the words of this *name*."""
-        return self.words[name].format(**values)
-
-    def count(self, number: int) -> str:
-        """Return *number* as people read it."""
-        return f"{number:,}".replace(",", self.words["thousands"])
-
-    def money(self, amount: Decimal) -> str:
-        """Return *amount* as people read it."""
-        whole, _, cents = f"{amount:f}".partition(".")
-        return f"{self.count(int(whole))}{self.words['decimal']}{cents}"
-
-    def share(self, part: int, whole: int) -> str:
-        """Return *part* of *whole* in percent; never all or nothing of what is not."""
-        percent = 100 * part / whole if whole else 0.0
-        if 0 < part < whole:
-            percent = min(max(percent, 0.1), 99.9)
-        return f"{percent:.1f}".replace(".", self.words["decimal"]) + "%"
-
-    def duration(self, seconds: float) -> str:
-        """Return *seconds* as people read them."""
-        minutes, rest = divmod(round(seconds), 60)
-        hours, minutes = divmod(minutes, 60)
-        if hours:
-            return self.say("duration.hours", hours=hours, minutes=minutes)
-        if minutes:
-            return self.say("duration.minutes", minutes=minutes, seconds=rest)
-        return self.say("duration.seconds", seconds=f"{seconds:.1f}".replace(".", self.words["decimal"]))
 
     def names(self, beginning: str) -> dict[str, str]:
         """Return the words whose names begin so, by the rest of their names."""
         start = f"{beginning}."
-        return {name.removeprefix(start): text for name, text in self.words.items() if name.startswith(start)}
+        return {name.removeprefix(start): text for name, text in self.wording.words.items() if name.startswith(start)}
 
     def run(self) -> dict[str, Any]:
         """Return what became of the rows, and why."""
@@ -140,7 +111,7 @@ class _Page:
             "headline": self._headline(),
             "outcomes": totals,
             "outcome_chart": charts.strip(
-                "outcomes", self.say("column.outcome"), [*totals.items()], outcomes, self.count
+                "outcomes", self.wording.say("column.outcome"), [*totals.items()], outcomes, self.wording.count
             )
             if self.record.rows.total >= _CHARTED
             else None,
@@ -152,11 +123,13 @@ class _Page:
         }
 
     def _headline(self) -> str:
-        ending, reason = self.say(f"headline.{self.record.state}"), self.record.stop_reason
+        ending, reason = self.wording.say(f"headline.{self.record.state}"), self.record.stop_reason
         if reason is None:
             return ending
-        told = self._reason(reason).sentence if reason in REASONS else self.say("headline.reason", reason=reason)
-        return f"{told} {self.say('headline.stopped')}"
+        told = (
+            self._reason(reason).sentence if reason in REASONS else self.wording.say("headline.reason", reason=reason)
+        )
+        return f"{told} {self.wording.say('headline.stopped')}"
 
     def _reason(self, code: str) -> Reason:
         """Return a reason in the language of the page."""
@@ -166,8 +139,8 @@ class _Page:
     def _files(self) -> Iterator[tuple[str, OutputFile]]:
         outputs = msgspec.structs.asdict(self.record.outputs) if self.record.outputs else {}
         for name, file in outputs.items():
-            if isinstance(file, OutputFile) and f"file.{name}" in self.words:
-                yield self.say(f"file.{name}"), file
+            if isinstance(file, OutputFile) and f"file.{name}" in self.wording.words:
+                yield self.wording.say(f"file.{name}"), file
 
     def register(self) -> dict[str, Any]:
         """Return what the registers know of the companies and VAT numbers."""
@@ -175,7 +148,9 @@ class _Page:
         vat = figures.vat_states(self.numbers) if "vat_status" in self.answers.columns else []
         totals = {state: sum(line[place] for _, line in vat) for place, state in enumerate(figures.VAT_STATES)}
         chart = (
-            charts.stacks("vat", self.say("vat.states"), vat, self._labels("state"), self.names("vat"), self.count)
+            charts.stacks(
+                "vat", self.wording.say("vat.states"), vat, self._labels("state"), self.names("vat"), self.wording.count
+            )
             if sum(totals.values()) >= _CHARTED
             else None
         )
@@ -192,9 +167,9 @@ class _Page:
         states = figures.states(those)
         known = sum(count for state, count in states if state != figures.UNKNOWN)
         if known:
-            centre = self.share(dict(states).get("active", 0), known)
+            centre = self.wording.share(dict(states).get("active", 0), known)
             labels = self._labels("companies")
-            yield "state", charts.ring("state", labels["state"], states, labels, self.count, centre=centre)
+            yield "state", charts.ring("state", labels["state"], states, labels, self.wording.count, centre=centre)
         for name, counts, draw, words in (
             ("provinces", figures.provinces(those), charts.tiles, "province"),
             ("ages", figures.ages(those, self.record.finished_at.date()), charts.columns, "age"),
@@ -202,12 +177,12 @@ class _Page:
             ("sectors", figures.sectors(those), charts.bars, "sector"),
         ):
             if counts:
-                title = self.say(f"companies.{name}")
-                yield name, draw(name, title, counts, self._labels(words), self.count)
+                title = self.wording.say(f"companies.{name}")
+                yield name, draw(name, title, counts, self._labels(words), self.wording.count)
 
     def _labels(self, beginning: str) -> dict[str, str]:
         """Return the labels of a chart's parts, those of the rest and of the unknown among them."""
-        ends = {name: self.words[name] for name in (figures.OTHER, figures.UNKNOWN)}
+        ends = {name: self.wording.words[name] for name in (figures.OTHER, figures.UNKNOWN)}
         names = self.names(beginning)
         if beginning == "sector":
             names = {letter: f"{letter} {name}" for letter, name in names.items()}
@@ -264,7 +239,10 @@ def _time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
-def _environment(page: _Page) -> jinja2.Environment:
+@cache
+def _environment(lang: str) -> jinja2.Environment:
+    """Return what renders pages in *lang*; a process that makes many compiles the template once."""
+    wording = Wording(words_of(lang))
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("kvk_enrich.write.report", "."),
         autoescape=True,
@@ -274,11 +252,11 @@ def _environment(page: _Page) -> jinja2.Environment:
     )
     environment.filters |= {
         "name": _name,
-        "count": page.count,
-        "share": page.share,
-        "money": page.money,
+        "count": wording.count,
+        "share": wording.share,
+        "money": wording.money,
         "time": _time,
-        "duration": page.duration,
+        "duration": wording.duration,
     }
-    environment.globals["say"] = page.say
+    environment.globals["say"] = wording.say
     return environment
