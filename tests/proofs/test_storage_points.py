@@ -109,7 +109,8 @@ class Job:
         first = server.counts()
         older = digests(folder / "out")
         ended = self.bench.enrich(folder, scene.suffix, scene.under, fault, at)
-        wrong = [] if ended.code in ENDS[fault] and (ended.code != 9 or "list.csv cannot be" in ended.said) else [f"ended with {ended.code}: {ended.said[-2000:]}"]
+        is_right = ended.code in ENDS[fault] and (ended.code != 9 or "list.csv cannot be" in ended.said)
+        wrong = [] if is_right else [f"ended with {ended.code}: {ended.said[-2000:]}"]
         if ended.code in {7, 9}:
             wrong += [] if is_told(ended.said) else [f"not told in a sentence: {ended.said[-2000:]}"]
             wrong += [] if digests(folder / "out") == older else [f"older outputs were changed: {ended.said[-2000:]}"]
