@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from tests.harness import Drawn, command, environment, mixed
+from tests.harness import Drawn, environment, mixed
+from tests.here import command
 from tests.state.parts import failure
 
 from kvk_enrich.clock import SystemClock

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.harness import command, environment, existing, write_list
+from tests.harness import environment, existing, write_list
+from tests.here import command
 
 from kvk_enrich import ExitCode, flow, metrics, notifying
 from kvk_enrich.config import Job, config_sha256, load, load_settings, show

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.harness import command
+from tests.here import command
 
 from kvk_enrich import cli
 from kvk_enrich.errors import ExitCode

@@ -13,7 +13,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 from tests import kept
-from tests.harness import COMMAND, command, environment
+from tests.harness import COMMAND, environment
+from tests.here import Said, command
 from tests.state.parts import HandClock
 
 from kvk_enrich import keeping, telling
@@ -374,7 +375,7 @@ def test_a_run_ends_with_pruning(home, tmp_path, filled):
 # -- the command line -----------------------------------------------------------------------------
 
 
-def cache(home: Home, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def cache(home: Home, *arguments: str | Path) -> Said:
     """Run a ``cache`` command on *home*."""
     return command("cache", *arguments, "--home", home.root)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
-from tests.harness import command, environment, existing
+from tests.harness import environment, existing
+from tests.here import command
 
 from kvk_enrich import searching, telling
 from kvk_enrich.clock import SystemClock

@@ -10,7 +10,8 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from tests.harness import COMMAND, answered, command, environment, existing, record_of, serving, started, write_list
+from tests.harness import COMMAND, answered, environment, existing, record_of, serving, started, write_list
+from tests.here import command
 
 FAST = "KVK_ENRICH_SOURCE_PRACTICE_LATENCY_SECONDS"
 
@@ -291,26 +292,6 @@ def test_a_signal_drains_and_the_next_run_goes_on(tmp_path: Path, sent: signal.S
         assert command(*arguments, env=environment(server)).returncode == 0
         assert set(server.counts().values()) == {1}
     assert record_of(out)["calls"]["in_doubt"] == 0
-
-
-def test_two_runs_share_a_list(tmp_path: Path):
-    """Two runs on one home with the same list ask each number once and both finish."""
-    numbers = existing(200)
-    listed = write_list(tmp_path / "list.csv", numbers)
-    # A register that is held up counts late, and may refuse: the pace is judged elsewhere.
-    with serving(tmp_path, "--latency", "0.2", "--per-second", "1000") as server:
-        runs = [
-            started(
-                *("run", listed, "--source", "practice", "--home", tmp_path / "home"),
-                *("-o", tmp_path / f"{name}.parquet"),
-                env=environment(server),
-            )
-            for name in ("one", "two")
-        ]
-        assert [run.wait(60) for run in runs] == [0, 0]
-        assert server.counts() == dict.fromkeys(numbers, 1)
-    one, two = (pl.read_parquet(tmp_path / f"{name}.parquet").drop("enrich_cached") for name in ("one", "two"))
-    assert one.equals(two)
 
 
 def test_a_lost_journal_costs_nothing(tmp_path: Path, mixed: Path):

@@ -13,7 +13,8 @@ import httpx2
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from tests.harness import Drawn, Server, answered, command, drawn, environment, mixed, serving, started
+from tests.harness import Drawn, Server, answered, drawn, environment, mixed, serving, started
+from tests.here import command
 
 from kvk_enrich.practice import population, published, vat_numbers
 from kvk_enrich.practice.settings import KVKBASE_TIERS

@@ -6,7 +6,8 @@ import fastexcel
 import openpyxl
 import polars as pl
 import pytest
-from tests.harness import command, environment, existing, record_of, write_list
+from tests.harness import environment, existing, record_of, write_list
+from tests.here import command
 
 FAST = {"KVK_ENRICH_SOURCE_PRACTICE_LATENCY_SECONDS": "0"}
 

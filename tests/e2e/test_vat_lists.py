@@ -15,7 +15,8 @@ import duckdb
 import polars as pl
 import pytest
 from stdnum.nl import bsn
-from tests.harness import Server, answered, command, environment, mixed, serving, started
+from tests.harness import Server, answered, environment, mixed, serving, started
+from tests.here import command
 
 from kvk_enrich.practice import population, vat_numbers
 

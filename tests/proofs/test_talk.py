@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator
 
 import polars as pl
-from tests.harness import command, environment, mixed
+from tests.harness import environment, mixed
+from tests.here import command
 
 _TELLING = 6
 """Characters: shorter texts (a form of company, a town) may stand anywhere."""
