@@ -375,7 +375,7 @@ class Histories(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.trials(fast=3, torture=150)
+@pytest.mark.trials(fast=3, torture=60)
 def test_no_history_breaks_a_promise(trials: int, record: Record) -> None:
     """Any series of steps."""
     steps = 0
@@ -388,7 +388,7 @@ def test_no_history_breaks_a_promise(trials: int, record: Record) -> None:
 
     broken = 1
     try:
-        length = 12 if trials < 100 else 40
+        length = 12 if trials < 30 else 40
         # Nothing is made shorter: with threads at work no history goes the very same way twice.
         searching = settings(max_examples=trials, stateful_step_count=length, phases=[Phase.generate])
         run_state_machine_as_test(Counted, settings=searching)
