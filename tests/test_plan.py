@@ -123,3 +123,14 @@ def test_each_product_takes_its_own_units():
     assert make_plan(questions_of(pairs), {}, tariffs, {"company": Allowance(15)}).deferred.is_empty()
     made = make_plan(questions_of(pairs), {}, tariffs, {"company": Allowance(14)})
     assert listed(made.deferred) == pairs[:1]
+
+
+def test_a_ceiling_on_calls_counts_batches_of_each_product_apart() -> None:
+    """Seventeen that fit one call take one of five; products without batches have the other four."""
+    tariffs = {
+        "lookup": Tariff("company", batch=100, unit="token"),
+        "vestigingen": Tariff("company", batch=1, unit="token"),
+    }
+    pairs = [(product, f"{number:08}") for number in range(17) for product in tariffs]
+    made = make_plan(questions_of(pairs), {}, tariffs, {"company": Allowance(calls=5, counts_free=True)})
+    assert made.counts == {"lookup": 17, "vestigingen": 4}

@@ -452,5 +452,6 @@ def _restored(signals: Sequence[signal.Signals]) -> Iterator[None]:
 
 async def _heed_the_time(stop: Stop, most: timedelta | None) -> None:
     if most is not None:
-        await anyio.sleep(most.total_seconds())
+        if most:
+            await anyio.sleep(most.total_seconds())
         stop.request(Cause("time_ceiling", ExitCode.CEILING, "The time allowed (--max-runtime, --deadline) is over."))

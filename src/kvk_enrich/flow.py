@@ -78,6 +78,8 @@ def run(
 
 
 def _run(job: Job, progress: Progress, confirm: Callable[[Forecast], None] | None, clock: Clock) -> Finished:
+    # Fixed before anything takes time: a deadline that passes while the list is read is not tomorrow's.
+    until = None if job.deadline is None else coming(job.deadline, clock.now())
     for target in targets(job):
         write.check(target)
     if job.evidence is not None:
@@ -97,7 +99,7 @@ def _run(job: Job, progress: Progress, confirm: Callable[[Forecast], None] | Non
             put("questions", sum(plan.counts.values()))
         if plan.cost and confirm is not None:
             confirm(_forecast(job, books, listed, known, plan))
-        return _carried_out(job, books, listed, known, plan, folder, name)
+        return _carried_out(job, books, listed, known, plan, folder, name, until)
 
 
 def forecast(job: Job, *, progress: Progress | None = None, clock: Clock | None = None) -> Forecast:
@@ -216,6 +218,7 @@ def _carried_out(
     plan: Plan,
     folder: Path,
     name: Callable[[str], None],
+    until: datetime | None,
 ) -> Finished:
     account = account_of(job.source, books.journal, known.price)
     doubtful = books.journal.doubtful(account)
@@ -233,7 +236,8 @@ def _carried_out(
     if plan.counts:
         books.progress.start(sum(plan.counts.values()), numbers.cached, plan.cost)
     with span("ask"):
-        asked = _asked(job, books, known, run_id) if plan.counts or not plan.deferred.is_empty() else Asked()
+        has_questions = plan.counts or not plan.deferred.is_empty()
+        asked = _asked(job, books, known, run_id, until) if has_questions else Asked()
     known.close(asked, run_id)
     told = [column.name for column in _told(job) if column not in columns.ENRICH]
     answers = known.rows_of(listed.pairs, told, run_id)
@@ -285,21 +289,21 @@ def _warn(used: int, budget: record.Budget, books: Books) -> None:
         )
 
 
-def _time_left(job: Job, now: datetime) -> timedelta | None:
-    """Return how long may be asked: as long as allowed, and until the deadline comes next (Amsterdam)."""
+def _time_left(job: Job, until: datetime | None, now: datetime) -> timedelta | None:
+    """Return how long may be asked: as long as allowed, and *until* the deadline."""
     left = [] if job.max_runtime is None else [job.max_runtime]
-    if job.deadline is not None:
-        left.append(coming(job.deadline, now) - now)
+    if until is not None:
+        left.append(max(timedelta(), until - now))
     return min(left, default=None)
 
 
-def _asked(job: Job, books: Books, known: Knowledge, run_id: str) -> Asked:
+def _asked(job: Job, books: Books, known: Knowledge, run_id: str, until: datetime | None) -> Asked:
     return anyio.run(
         partial(
             ask_all,
             known.rounds(run_id),
             since=known.since,
             progress=books.progress,
-            max_runtime=_time_left(job, books.clock.now()),
+            max_runtime=_time_left(job, until, books.clock.now()),
         )
     )
