@@ -230,6 +230,20 @@ def test_the_url_is_in_no_line_of_the_command(tmp_path: Path):
     assert TOKEN not in done.stdout + done.stderr
 
 
+def test_a_key_that_is_gone_is_told(tmp_path: Path):
+    """A variable that a nightly job has lost ends every run before it begins; plan needs none, and is no run."""
+    listed = write_list(tmp_path / "list.csv", existing(1))
+    with receiving() as heard:
+        env = environment(KVK_ENRICH_RUN_NOTIFY_URL=heard.url)
+        run = command("run", listed, "--home", tmp_path / "home", "--metrics", tmp_path / "kvk.prom", env=env)
+        assert command("plan", listed, "--home", tmp_path / "home", env=env).returncode == 0
+    (body,) = heard.bodies
+    assert (run.returncode, body["state"], body["exit_code"]) == (2, "failed", 2)
+    assert "No KVK API key" in body["message"]
+    assert run.stderr.count("No KVK API key") == 1
+    assert figures(tmp_path / "kvk.prom")["kvk_enrich_run_exit_code", ""] == 2
+
+
 def figures(file: Path) -> dict[tuple[str, str], float]:
     """Return the samples of *file* by name and the label that is not the same everywhere, read by the real parser."""
     return {

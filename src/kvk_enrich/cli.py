@@ -193,7 +193,7 @@ def run_command(flags: dict[str, Any]) -> None:
     """
     from kvk_enrich import flow, record
 
-    job, as_json = _job(flags)
+    job, as_json = _job(flags, announce=True)
     told = words(job.lang)
     with _progress(told) as progress:
         finished = flow.run(job, progress=progress, confirm=_confirmed(job.yes, progress, told))
@@ -389,13 +389,31 @@ def search_command(
     _print(json, lambda: found, lambda: telling.hits(found, words(settings.lang)))
 
 
-def _job(flags: dict[str, Any], *, need_key: bool = True) -> tuple[Any, bool]:
+def _job(flags: dict[str, Any], *, need_key: bool = True, announce: bool = False) -> tuple[Any, bool]:
     from kvk_enrich.config import load
 
     as_json = flags.pop("json")
+    # typer gives an empty list where a flag that may be repeated was not given.
     flags |= {name: flags[name] or None for name in ("column", "compare")}
     config_file = flags.pop("config")
-    return load(flags, config_file=config_file, need_key=need_key), as_json
+    try:
+        return load(flags, config_file=config_file, need_key=need_key), as_json
+    except ConfigError as error:
+        if announce:
+            _announce_lost_key(flags, config_file, error)
+        raise
+
+
+def _announce_lost_key(flags: dict[str, Any], config_file: Path | None, error: ConfigError) -> None:
+    """Tell who waits for the run's end of *error*, if all but the key is there to know whom."""
+    from kvk_enrich.announcing import announced
+    from kvk_enrich.clock import SystemClock
+    from kvk_enrich.config import load
+
+    with suppress(EnrichError), _notes() as progress:
+        job = load(flags, config_file=config_file, need_key=False)
+        with announced(job, progress, SystemClock()):
+            raise error
 
 
 def _confirmed(yes: bool, progress: "Progress", words: Words) -> Callable[["Forecast"], None] | None:
