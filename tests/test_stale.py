@@ -1,6 +1,7 @@
 """--serve-stale: what is not asked anew is told as it was, marked; what could not be asked never passes for it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,23 @@ def test_what_is_fresh_is_not_marked(job_for: Make):
     flow.run(job, clock=clock)
     flow.run(job, clock=clock)
     assert rows_of(job) == [("found", None, False), ("not_found", "not_registered", False)]
+
+
+def test_one_part_that_is_older_marks_the_row(job_for: Make):
+    """What is free is asked anew, and covers up nothing; in a list of pairs each number counts once."""
+    clock = Shifted()
+    flow.run(job_for(RSIN, LEGAL), clock=clock)
+    clock.night = NIGHT
+    job = job_for(RSIN, LEGAL, max_eur="0")
+    done = flow.run(job, clock=clock)
+    assert rows_of(job) == [("found", None, True)] * 2
+    assert (done.record.numbers.stale, done.record.calls.paid, done.record.calls.free) == (2, 0, 2)
+    assert pl.read_parquet(job.output)["enrich_cached"].to_list() == [False, False]
+    job.input.write_text(f"kvk,btw\n{COMPANY},{LEGAL}\n{COMPANY},\n,{LEGAL}\n", "utf-8")
+    pairs = replace(job, columns=("kvk", "btw"))
+    done = flow.run(pairs, clock=clock)
+    assert [stale for *_, stale in rows_of(pairs)] == [True] * 3
+    assert done.record.numbers.stale == 2
 
 
 def test_a_call_that_failed_is_never_covered_up(job_for: Make):

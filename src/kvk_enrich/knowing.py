@@ -142,6 +142,7 @@ class Knowledge:
         self._known: dict[str, pl.DataFrame] = {}
         self._looked_up = pl.DataFrame(schema=QUESTION)
         self._gaps = pl.DataFrame(schema=GAP)
+        self._older = pl.DataFrame(schema={"product": pl.String, "number": pl.String})
         self._seen = 0
         self._suspects: pl.DataFrame | None = None
         self._has_told_of_files = False
@@ -380,6 +381,8 @@ class Knowledge:
         older = self._in_cache(deferred, HOWEVER_OLD)
         for product, known in older.items():
             self._learn(product, known)
+            old = known.filter(self._is_old()).select(pl.lit(product).alias("product"), "number")
+            self._older = pl.concat([self._older, old])
         self._look_around()
         return any(known.height for known in older.values())
 
@@ -424,7 +427,7 @@ class Knowledge:
         prices = {name: tariff.micro_eur for name, tariff in self.services.tariffs.items() if tariff.micro_eur}
         told = told.with_columns(routes.worth(self._resolved, self._known, self.wish, prices))
         if self._job.serve_stale:
-            told = told.with_columns(self._marked())
+            told = told.with_columns(self._marked(told))
         left_out = self.numbers.join(self._chosen, on=["kind", "number"], how="anti", maintain_order="left").select(
             "kind",
             "number",
@@ -433,20 +436,28 @@ class Knowledge:
         )
         return pl.concat([told, left_out], how="diagonal")
 
-    def _marked(self) -> pl.Expr:
-        """Return the flags, with one more where an older answer was served than would count as fresh."""
-        since = pl.when(pl.col("enrich_outcome") == Status.FOUND.value).then(pl.lit(self._fresh.found_since))
-        is_stale = (
-            pl.col("enrich_cached")
-            & (pl.col("enrich_fetched_at") < since.otherwise(pl.lit(self._fresh.not_found_since)))
-            & pl.col("enrich_outcome").is_in([Status.FOUND.value, Status.NOT_FOUND.value])
-        )
+    def _is_old(self) -> pl.Expr:
+        """Say of answers whether they are older than would count as fresh: another process may have asked just now."""
+        was_found = pl.col("status") == Status.FOUND.value
+        since = pl.when(was_found).then(pl.lit(self._fresh.found_since)).otherwise(pl.lit(self._fresh.not_found_since))
+        return pl.col("fetched_at") < since
+
+    def _marked(self, told: pl.DataFrame) -> pl.Series:
+        """Return the flags of *told*, with one more where any part of it is an older answer."""
+        is_told = pl.col("enrich_outcome").is_in([Status.FOUND.value, Status.NOT_FOUND.value])
         flags = pl.concat_list(pl.col("enrich_flags").fill_null([]), pl.lit("stale"))
-        return pl.when(is_stale.fill_null(value=False)).then(flags).otherwise("enrich_flags").alias("enrich_flags")
+        older = told.with_columns(routes.resting(self._resolved, self._older, self.wish))
+        return older.select(pl.when(is_told & pl.col("resting")).then(flags).otherwise("enrich_flags"))["enrich_flags"]
 
     def stale(self, answers: pl.DataFrame) -> int:
-        """Return how many of *answers* are older than would count as fresh."""
-        return int(answers["enrich_flags"].list.contains("stale").sum() or 0)
+        """Return how many numbers of *answers* have a part that is older than would count as fresh."""
+        rows = answers.filter(pl.col("enrich_flags").list.contains("stale"))
+        if "enrich_other_number" not in answers.columns:
+            return rows.height
+        sides = (("enrich_kind", "enrich_number"), ("enrich_other_kind", "enrich_other_number"))
+        beside = [rows.select(pl.col(kind).alias("kind"), pl.col(number).alias("number")) for kind, number in sides]
+        older = self._resolved.filter(routes.resting(self._resolved, self._older, self.wish))
+        return older.join(pl.concat(beside), on=["kind", "number"], how="semi").height
 
     def paid_for(self, asked: Asked) -> int:
         """Return what the answers received in this run cost (micro-euro), without attempts in vain."""

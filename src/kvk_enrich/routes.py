@@ -20,7 +20,7 @@ A run walks the ways in rounds: :func:`resolve` says how far the answers so far 
 what is to be asked next. What is answered is never asked again, so resuming is walking once more.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -477,12 +477,21 @@ def waiting(resolved: pl.DataFrame, open_questions: pl.DataFrame, wish: Wish) ->
     """Return how many numbers have one of *open_questions* (``product, number`` and any others) on their way."""
     if open_questions.is_empty():
         return 0
-    waits = [
-        pl.col(step.by).is_in(open_questions.filter(pl.col("product") == step.product)["number"].implode())
-        & _is_wanted(step)
-        for step in wish.steps
-    ]
+    waits = [met & _is_wanted(step) for step, met in _met(open_questions, wish)]
     return int(resolved.select(pl.any_horizontal(wait.fill_null(value=False) for wait in waits).sum()).item())
+
+
+def resting(resolved: pl.DataFrame, on: pl.DataFrame, wish: Wish) -> pl.Series:
+    """Say, number by number, whether what is told of it rests on one of the answers *on* (``product, number``)."""
+    parts = [met.fill_null(value=False) for _, met in _met(on, wish)]
+    return resolved.select(resting=pl.any_horizontal(parts))["resting"]
+
+
+def _met(questions: pl.DataFrame, wish: Wish) -> Iterator[tuple[Step, pl.Expr]]:
+    """Yield each step with whether a number's way passes one of *questions* there."""
+    for step in wish.steps:
+        numbers = questions.filter(pl.col("product") == step.product)["number"]
+        yield step, pl.col(step.by).is_in(numbers.implode())
 
 
 def worth(resolved: pl.DataFrame, known: Known, wish: Wish, prices: Mapping[str, int]) -> pl.Series:
