@@ -10,7 +10,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from rich.console import Console
+from tests.harness import existing, write_list
 
+from kvk_enrich import load, run
+from kvk_enrich.clock import SystemClock
 from kvk_enrich.model import Status
 from kvk_enrich.progress import Bar, Lines, Progress, Tally, shown_on
 
@@ -233,3 +236,27 @@ def test_counting_is_cheap():
     for _ in range(10_000):
         lines.advance("found", spent_micro=20_000)
     assert (time.process_time() - began) / 10_000 < 100e-6
+
+
+def test_the_total_follows_what_answers_lead_to():
+    """Calls that turn out to be spared, or to be needed, move the total: the end is always the whole."""
+    stream = io.StringIO()
+    with Lines(stream, Moved()) as lines:
+        lines.start(10, 0, 0)
+        lines.advance(Status.NOT_FOUND, spent_micro=0)
+        lines.expect(4)
+        for _ in range(4):
+            lines.advance(Status.FOUND, spent_micro=0)
+        lines.expect(0)
+    last = _lines_of(stream)[-1]
+    assert (last["done"], last["total"]) == (5, 5)
+
+
+def test_a_run_ends_at_its_total(tmp_path):
+    """An RSIN that nobody has spares a call that the plan had to count."""
+    stream, listed = io.StringIO(), write_list(tmp_path / "list.csv", ["111222333", *existing(2)])
+    job = load({"input": listed, "source": "practice", "home": tmp_path / "home", "output": tmp_path / "o.csv"})
+    with Lines(stream, SystemClock()) as lines:
+        run(job, progress=lines)
+    first, *_, last = [line for line in _lines_of(stream) if line["event"] == "progress"]
+    assert last["done"] == last["total"] < first["total"]

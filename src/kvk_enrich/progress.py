@@ -40,6 +40,9 @@ class Progress:
     def start(self, total_calls: int, cached: int, expected_micro: int) -> None:
         """Take the plan: calls to make, numbers known before, micro-euro expected. Called at most once."""
 
+    def expect(self, calls_left: int) -> None:
+        """Take how many calls are left by now: answers lead on, or spare some."""
+
     def advance(self, outcome_status: str, *, spent_micro: int) -> None:
         """Count one number's outcome (a :class:`~kvk_enrich.model.Status`) and what that one has cost."""
 
@@ -121,6 +124,10 @@ class _Counted(Progress):
     def start(self, total_calls: int, cached: int, expected_micro: int) -> None:
         """Take the plan."""
         self.tally.total, self.tally.cached, self.tally.expected_micro = total_calls, cached, expected_micro
+
+    def expect(self, calls_left: int) -> None:
+        """Move the total."""
+        self.tally.total = self.tally.done + calls_left
 
     def advance(self, outcome_status: str, *, spent_micro: int) -> None:
         """Count an outcome."""

@@ -62,12 +62,12 @@ def test_killed(row: Row, user: User):
 def test_one_signal(row: Row, user: User):
     """Nothing is in doubt and nothing is asked twice."""
     user.set(SOURCE_PRACTICE_WORKERS="2")
-    listed, sent = user.has(existing(40)), {130: signal.SIGTERM, 132: signal.SIGHUP}[row.number]
+    listed, sent = user.has(existing(150)), {130: signal.SIGTERM, 132: signal.SIGHUP}[row.number]
     with user.when(5, tell(sent)):
         done = user.run(listed)
     assert done.returncode == row.ends
     assert "Run the same command again to go on; nothing is paid twice." in done.stderr
-    assert 5 <= len(user.asked()) < 40
+    assert 5 <= len(user.asked()) < 150
     assert not user.out.exists()
     if row.number == 132:
         with ignored(sent), user.when(len(user.asked()) + 3, tell(sent)):
@@ -76,7 +76,7 @@ def test_one_signal(row: Row, user: User):
         assert user.run(listed).returncode == 0
     assert set(user.asked().values()) == {1}
     assert user.record["calls"]["in_doubt"] == 0
-    assert user.used() == 40
+    assert user.used() == 150
 
 
 @contextmanager
