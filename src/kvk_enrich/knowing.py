@@ -191,8 +191,8 @@ class Knowledge:
         )
 
     def _proven(self, product: str, found: pl.DataFrame) -> pl.DataFrame:
-        """Leave out what VIES said without a proof, where one is wanted by now."""
-        if product != "vies" or self._job.vies.requester is None:
+        """Leave out what VIES said without a proof, where one is wanted by now; what was known then stays known."""
+        if product != "vies" or self._job.vies.requester is None or self._at is not None:
             return found
         return found.filter((pl.col("status") != Status.FOUND.value) | pl.col("vat_consultation_number").is_not_null())
 
@@ -313,6 +313,7 @@ class Knowledge:
             lanes = self._lanes(plan, run) or self._suspicion(run)
             going = [question for lane in lanes for question in lane.questions]
             self._asked = pl.concat([self._asked, _frame(going)])
+            self._books.progress.expect(max(len(going), sum(plan.counts.values())))
             return lanes
 
         return next_lanes
