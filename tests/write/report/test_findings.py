@@ -107,6 +107,39 @@ def test_one_company_by_several_numbers_is_on_the_list_twice(look: Look) -> None
     assert [(one.name, [line.rows for line in one.shown]) for one in found] == [("twice", [(1, 2)]), ("branch", [(3,)])]
 
 
+def test_the_same_number_twice_is_the_same_company_twice(look: Look) -> None:
+    """A branch number, a foreign VAT number, one that is masked; not numbers of which nothing is known."""
+    valid = {"vat_status": "valid"}
+    rows = [("vat", "EL701335910"), ("branch", "000012345678"), ("vat", "NL123456782B01"), ("vat", "DE784277986")]
+    found = look(
+        rows * 2,
+        {
+            "EL701335910": valid | {"vat_number": "EL701335910"},
+            "000012345678": company("10000001"),
+            "NL123456782B01": valid,
+            "DE784277986": {"enrich_outcome": "failed", "vat_status": "unknown"},
+        },
+    )
+    assert [(one.name, [(line.rows, line.number, line.detail) for line in one.shown]) for one in found] == [
+        ("twice", [((1, 5), "EL701335910", "2"), ((2, 6), "000012345678", "2"), ((3, 7), "NL*********B01", "2")])
+    ]
+
+
+def test_several_branches_of_one_company_are_told_as_branches(look: Look) -> None:
+    """No row names the company itself, and no branch stands there twice; a branch alone is nothing."""
+    found = look(
+        [("branch", "000012345678"), ("branch", "000012345679"), ("branch", "000012345670")],
+        {
+            "000012345678": company("10000001"),
+            "000012345679": company("10000001"),
+            "000012345670": company("10000002"),
+        },
+    )
+    assert [(one.name, [(line.rows, line.detail) for line in one.shown]) for one in found] == [
+        ("branch", [((1,), "10000001"), ((2,), "10000001")])
+    ]
+
+
 def test_companies_that_share_an_rsin_or_an_address(look: Look) -> None:
     """Both companies are named; what they do not tell is not shared."""
     there = {"kvk_visit_street": "Zilverschoon", "kvk_visit_house_number": "7", "kvk_visit_postcode": "1171AB"}

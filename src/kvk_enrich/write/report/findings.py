@@ -107,10 +107,16 @@ def _all(numbers: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     yield "unregistered", _each(numbers.filter(unregistered), kind)
     of_company = numbers.filter(pl.col("company").is_not_null())
     is_branch = kind == Kind.BRANCH.value
-    themselves = of_company.filter(~is_branch)
-    yield "twice", _groups(themselves, ["company"], pl.col("rows").sum().cast(pl.String), pl.col("rows").sum() > 1)
-    branches = of_company.filter(is_branch).join(themselves, on="company", how="semi")
-    yield "branch", _each(branches, pl.col("company"))
+    is_valid = pl.col("vat_status") == "valid"
+    # A branch is the same as itself alone: several places of a company are no duplicates.
+    company = pl.coalesce("company", "vat_number", "enrich_number")
+    registered = numbers.filter(pl.col("company").is_not_null() | is_valid).with_columns(
+        same=pl.when(is_branch).then("enrich_number").otherwise(company),
+        company=pl.when(is_branch).then("enrich_number").otherwise(pl.coalesce("company", vat_number)),
+    )
+    yield "twice", _groups(registered, ["same"], pl.col("rows").sum().cast(pl.String), pl.col("rows").sum() > 1)
+    others = pl.col("enrich_number").n_unique().over("company") > 1
+    yield "branch", _each(of_company.filter(is_branch & others), pl.col("company"))
     several = pl.col("company").n_unique() > 1
     yield "same_rsin", _groups(of_company, ["kvk_rsin"], pl.col("kvk_rsin").first(), several)
     yield "same_address", _groups(of_company, ["kvk_visit_postcode", *_HOUSE], _address().first(), several)

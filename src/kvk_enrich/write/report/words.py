@@ -139,7 +139,7 @@ _FINDINGS: Final = {
     "twice": ("The same company more than once", "Several rows lead to one company.", "times"),
     "branch": (
         "Branches of a company that is on the list too",
-        "The row names a place of business, another row the company itself.",
+        "The row names a place of business, another row the company itself or another of its places.",
         "its company",
     ),
     "same_rsin": ("Companies with the same RSIN", "Several registrations of one legal person.", "RSIN"),
