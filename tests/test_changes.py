@@ -10,6 +10,7 @@ import pytest
 from kvk_enrich import changes, differing
 from kvk_enrich.config import load_settings
 from kvk_enrich.errors import ConfigError, InputRefused
+from kvk_enrich.write import cells
 
 Row = Mapping[str, object]
 COMPANY: Row = {
@@ -59,7 +60,7 @@ def test_what_happened_to_a_company(after: Row, expected: list[tuple[str, str | 
 
 
 def test_what_came_and_went():
-    """New on the list, gone from it, found at last, active again; who could not be asked before is new."""
+    """New on the list, gone from it, found at last, active again; who was never answered before is new."""
     assert told(None, {}) == [("new", None, "Fictie B.V.")]
     assert told({}, None) == [("removed", "Fictie B.V.", None)]
     assert told({"enrich_outcome": "not_found"}, {}) == [("found", None, "Fictie B.V.")]
@@ -90,6 +91,38 @@ def test_two_lists_are_held_against_each_other_whatever_they_are(tmp_path: Path,
     assert pl.read_csv(tmp_path / "diff.csv")["after"].to_list() == [None, "'=Fictie"]
     differing.diff(old, new, tmp_path / "diff.parquet", settings)
     assert pl.read_parquet(tmp_path / "diff.parquet").equals(found)
+
+
+def test_an_apostrophe_that_keeps_a_csv_inert_is_no_change(tmp_path: Path):
+    """Texts that spreadsheets would run are the same in a CSV and in Parquet, and told as the register has them."""
+    names = ["@Home Diensten", "=1+1", "'t Hoekje", "'@Home", "Jan;\n-Piet", "\n+Plus"]
+    rows = [{"enrich_number": str(place), "kvk_name": name, "kvk_visit_full": "-"} for place, name in enumerate(names)]
+    as_it_is = enriched(tmp_path / "list.parquet", *rows)
+    guarded = [row | {name: guard(str(row[name])) for name in ("kvk_name", "kvk_visit_full")} for row in rows]
+    as_text = enriched(tmp_path / "list.csv", *guarded)
+    settings = load_settings({"home": tmp_path / "home"}, environ={})
+    assert differing.diff(as_it_is, as_text, None, settings).is_empty()
+    assert differing.diff(as_text, as_it_is, None, settings).is_empty()
+    renamed = enriched(tmp_path / "new.csv", *({**row, "kvk_name": guard("-Nu")} for row in rows[:1]))
+    assert differing.diff(as_text, renamed, None, settings).row(0)[4:6] == ("@Home Diensten", "-Nu")
+
+
+def guard(text: str) -> str:
+    """Return *text* as it stands in a CSV of ours."""
+    return str(pl.select(cells.inert(pl.lit(text))).item())
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"), [("failed", []), ("deferred", []), ("not_found", ["found"]), ("found", [])]
+)
+def test_who_had_no_answer_in_the_older_list_is_not_new_in_the_later_one(
+    tmp_path: Path, outcome: str, expected: list[str]
+):
+    """The night on which a register was away is no night before which nobody was known."""
+    old = enriched(tmp_path / "old.parquet", {"enrich_outcome": outcome})
+    later = enriched(tmp_path / "new.parquet", {}, {"enrich_number": "90000002", "kvk_number": "90000002"})
+    found = differing.diff(old, later, None, load_settings({"home": tmp_path / "home"}, environ={}))
+    assert found["change"].to_list() == [*expected, "new"]
 
 
 def test_a_list_without_the_columns_of_another_product_has_no_changes_in_them(tmp_path: Path):

@@ -43,6 +43,9 @@ LOOK: Final = (
 )
 """What is looked at, all as text; a column that is not there is null."""
 
+ANSWERED: Final = pl.col("enrich_outcome").is_in(["found", "not_found"])
+"""Of whom a look tells what the register says."""
+
 CHANGES: Final = {
     "kind": pl.String(),
     "number": pl.String(),
@@ -91,15 +94,14 @@ def between(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     """
     Return what changed from *before* to *after*, two :func:`look`.
 
-    Who cannot be asked now has not changed; who could not be asked before is new. Values that only one look has
-    (an address that is shielded by now) count as changed.
+    Who cannot be asked now has not changed; of whom *before* has no answer, nothing was known: they are new. Values
+    that only one look has (an address that is shielded by now) count as changed.
 
     Returns:
         :data:`CHANGES`, in the order of *after*, those no longer on the list last.
     """
-    answered = pl.col("enrich_outcome").is_in(["found", "not_found"])
-    then = before.filter(answered).rename(lambda name: name if name in KEY else f"{name}_before")
-    now = after.filter(answered).with_row_index("place")
+    then = before.filter(ANSWERED).rename(lambda name: name if name in KEY else f"{name}_before")
+    now = after.filter(ANSWERED).with_row_index("place")
     both = now.join(then, on=list(KEY), how="left", maintain_order="left")
     lines = [part.select(*CHANGES, "place") for part in _parts(both)]
     removed = then.join(after, on=list(KEY), how="anti").with_row_index("place", offset=after.height)

@@ -9,6 +9,7 @@ from kvk_enrich import changes, readers, write
 from kvk_enrich.config import Settings
 from kvk_enrich.errors import ConfigError, InputRefused
 from kvk_enrich.state.home import open_home
+from kvk_enrich.write.cells import bare
 
 _SUFFIXES: Final = (".parquet", ".csv")
 
@@ -16,6 +17,8 @@ _SUFFIXES: Final = (".parquet", ".csv")
 def diff(old: Path, new: Path, output: Path | None, settings: Settings) -> pl.DataFrame:
     """
     Return what changed from *old* to *new*: see :func:`kvk_enrich.changes.between`.
+
+    A number that stands in *old* without an answer tells of no change: it may have been known for years.
 
     Args:
         old: An enriched list: Parquet or CSV as a run wrote it.
@@ -34,7 +37,12 @@ def diff(old: Path, new: Path, output: Path | None, settings: Settings) -> pl.Da
         before, after = _listed(old, folder / "old"), _listed(new, folder / "new")
         # A column that one of them has not was not asked for: it tells of no change.
         shared = [name for name in changes.LOOK if name in before.columns and name in after.columns]
-        found = changes.between(*(changes.look(rows.select(shared).lazy()) for rows in (before, after)))
+        then, now = (changes.look(rows.select(shared).lazy()) for rows in (before, after))
+    if ".csv" in {old.suffix.lower(), new.suffix.lower()}:
+        # Of both: whether a name in a CSV began with an apostrophe, or has one from us, nobody can say.
+        then, now = (seen.with_columns(bare(pl.col(pl.String))) for seen in (then, now))
+    unknown = then.filter(~changes.ANSWERED)
+    found = changes.between(then, now.join(unknown, on=list(changes.KEY), how="anti", maintain_order="left"))
     if output is not None:
         with write.together([output]) as drafts:
             write.changes(found, drafts[output])

@@ -13,6 +13,7 @@ import polars as pl
 
 _FORMULA = r"(^|[;\r\n]\s*)([=+\-@\t\r\n＝＋－＠])"  # noqa: RUF001  the full-width forms are meant
 _BEHIND_A_BREAK = r"([\r\n]\s*)([=+\-@＝＋－＠])"  # noqa: RUF001  where the break itself was guarded
+_GUARDED = [pattern.replace(")([", ")'([") for pattern in (_FORMULA, _BEHIND_A_BREAK)]
 _SIGNED = r"^[+-][0-9 .,]*$"
 _TIME = "%Y-%m-%dT%H:%M:%S%.fZ"
 
@@ -20,6 +21,13 @@ _TIME = "%Y-%m-%dT%H:%M:%S%.fZ"
 def inert(text: pl.Expr) -> pl.Expr:
     """Return *text* (String) such that no spreadsheet runs it."""
     return text.map_batches(_inert, return_dtype=pl.String())
+
+
+def bare(text: pl.Expr) -> pl.Expr:
+    """Return *text* (String) without the apostrophes that :func:`inert` puts in, and without those that look alike."""
+    for pattern in _GUARDED:
+        text = text.str.replace_all(pattern, "$1$2")
+    return text
 
 
 def inert_but_numbers(text: pl.Expr) -> pl.Expr:
