@@ -106,3 +106,11 @@ def test_the_plan_is_the_most_that_a_run_asks(job_for: Make):
     assert paid <= ahead.calls_paid
     assert free <= ahead.calls_free
     assert ahead.calls_paid == paid + 4  # the three VAT numbers and the RSIN might have been a company's
+
+
+def test_a_proof_that_is_wanted_since_makes_nothing_new(job_for: Make):
+    """What was known before was known, with or without a consultation number."""
+    flow.run(job_for(LEGAL, products="none"))
+    job = job_for(LEGAL, products="none", diff=True, variables={"KVK_ENRICH_SOURCE_VIES_REQUESTER": LEGAL})
+    assert calls(flow.run(job)) == (0, 1)
+    assert pl.read_parquet(job.output.with_suffix(".diff.parquet")).is_empty()

@@ -240,8 +240,10 @@ def test_a_kvk_number_that_nobody_has_is_not_given_as_one():
     assert (unasked["enrich_outcome"], unasked["kvk_number"]) == ("failed", None)
 
 
-def paired(told: dict[str, pl.DataFrame], missing: pl.DataFrame | None = None) -> dict[str, Any]:
-    """Return the row of a KVK number with a VAT number beside it."""
+def paired(
+    told: dict[str, pl.DataFrame], missing: pl.DataFrame | None = None, other: str | None = LEGAL
+) -> dict[str, Any]:
+    """Return the row of a KVK number with a VAT number beside it, or none."""
     listed = numbers(("kvk", "69599084"), ("vat", LEGAL, False))
     names = [name for product in KVK.filled for name in schema(PRODUCTS[product])]
     own = routes.answers(
@@ -253,8 +255,10 @@ def paired(told: dict[str, pl.DataFrame], missing: pl.DataFrame | None = None) -
         "this",
     ).with_columns(worth=pl.lit(0))
     own = own.rename({"kind": "enrich_kind", "number": "enrich_number"})
-    pair = {"enrich_kind": "kvk", "enrich_number": "69599084", "enrich_other_kind": "vat", "enrich_other_number": LEGAL}
-    (only,) = routes.paired(pl.DataFrame([pair]), own).to_dicts()
+    pair = ("kvk", "69599084", other and "vat", other)
+    columns = ("enrich_kind", "enrich_number", "enrich_other_kind", "enrich_other_number")
+    pairs = pl.DataFrame([pair], schema=dict.fromkeys(columns, pl.String), orient="row")
+    (only,) = routes.paired(pairs, own).to_dicts()
     return only
 
 
@@ -278,6 +282,30 @@ def test_of_two_numbers_one_that_is_not_valid_is_a_flag_and_one_not_asked_a_gap(
     assert found["vat_status"] == "invalid"
     open_ = paired(known(basisprofiel=[OTHER]), gaps(("vies", LEGAL, "failed", "vies_busy")))
     assert (open_["enrich_outcome"], open_["enrich_reason"], open_["vat_status"]) == ("failed", "vies_busy", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("run", "judged", "other", "expected"),
+    [
+        ("earlier", None, None, True),  # no second number
+        ("this", None, None, False),
+        ("earlier", None, LEGAL, True),  # a second number without an answer
+        ("earlier", "earlier", LEGAL, True),
+        ("earlier", "this", LEGAL, False),
+        ("this", "earlier", LEGAL, False),
+        (None, "earlier", LEGAL, True),
+        (None, None, LEGAL, None),
+    ],
+)
+def test_a_row_was_known_before_if_all_its_answers_were(
+    run: str | None, judged: str | None, other: str | None, *, expected: bool | None
+):
+    """A number that is not there, or has no answer, says nothing about that."""
+    told = known(
+        basisprofiel=[OTHER | {"run": run}] if run else [],
+        vies=[{"number": LEGAL, "status": "not_found", "run": judged}] if judged else [],
+    )
+    assert paired(told, other=other)["enrich_cached"] is expected
 
 
 def test_numbers_that_are_mostly_unknown_are_tried_as_branch_numbers():

@@ -137,7 +137,7 @@ class Knowledge:
         self.services = Services(job, books.clock)
         self.wish = self.services.wish
         self.numbers = numbers
-        self._chosen = numbers if job.sample is None else _sample(numbers, pairs, job.sample)
+        self._chosen = numbers if job.sample is None else sampled(numbers, pairs, job.sample)
         self._aliases = _aliases(self._chosen, books.journal.id)
         self._known: dict[str, pl.DataFrame] = {}
         self._looked_up = pl.DataFrame(schema=QUESTION)
@@ -543,7 +543,7 @@ def _fate(outcome: Failed | Deferred) -> tuple[str, str, str]:
     return Status.DEFERRED.value, outcome.reason, ""
 
 
-def _sample(numbers: pl.DataFrame, pairs: pl.DataFrame | None, most: int) -> pl.DataFrame:
+def sampled(numbers: pl.DataFrame, pairs: pl.DataFrame | None, most: int) -> pl.DataFrame:
     """Return the first *most* of *numbers*, and those that stand beside one of them."""
     first = numbers.head(most)
     if pairs is None:

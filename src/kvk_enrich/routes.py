@@ -593,6 +593,7 @@ def _of_both() -> list[pl.Expr]:
         .replace("", None)
         .alias("enrich_source"),
         pl.min_horizontal(both["enrich_fetched_at"]).alias("enrich_fetched_at"),
-        pl.all_horizontal(both["enrich_cached"]).alias("enrich_cached"),
+        # A number that is not there, or has no answer, is left out, as with the times; all_horizontal() would not.
+        pl.min_horizontal(both["enrich_cached"]).alias("enrich_cached"),
         pl.sum_horizontal(both["worth"]).alias("worth"),
     ]
