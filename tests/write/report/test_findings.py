@@ -97,6 +97,16 @@ def test_the_heaviest_comes_first(look: Look) -> None:
     ]
 
 
+def test_a_company_that_ended_is_one_line_by_however_many_numbers(look: Look) -> None:
+    """As in the chart, which counts companies."""
+    ended = {"kvk_active": False, "kvk_end_date": date(2026, 3, 1)}
+    found = look(
+        [("kvk", "10000001"), ("rsin", "857587973")],
+        {"10000001": company("10000001", **ended), "857587973": company("10000001", **ended)},
+    )
+    assert [(one.lines, one.rows, one.shown[0].rows) for one in found if one.name == "ended"] == [(1, 2, (1, 2))]
+
+
 def test_one_company_by_several_numbers_is_on_the_list_twice(look: Look) -> None:
     """Its KVK number and its RSIN lead to the same company; a branch of it is told apart."""
     same = company("10000001", kvk_rsin="857587973")

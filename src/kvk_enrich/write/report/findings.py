@@ -94,8 +94,8 @@ def _all(numbers: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     unregistered = pl.col("enrich_reason").is_in(_UNREGISTERED)
     other = shown(pl.col("enrich_other_kind"), pl.col("enrich_other_number"))
     vat_number = shown(pl.lit(Kind.VAT.value), pl.coalesce("vat_number", "enrich_number"))
-    yield "ended", _each(numbers.filter(~pl.col("kvk_active")), pl.col("kvk_end_date").cast(pl.String))
-    yield "insolvent", _each(numbers.filter(pl.col("kvk_insolvency").is_not_null()), pl.col("kvk_insolvency"))
+    yield "ended", _companies(numbers.filter(~pl.col("kvk_active")), pl.col("kvk_end_date").cast(pl.String))
+    yield "insolvent", _companies(numbers.filter(pl.col("kvk_insolvency").is_not_null()), pl.col("kvk_insolvency"))
     yield (
         "vat_invalid",
         _each(
@@ -127,6 +127,12 @@ def _each(numbers: pl.DataFrame, detail: pl.Expr) -> pl.DataFrame:
     return numbers.select(
         keys=pl.concat_list("key"), rows="rows", number="shown", name="name", detail=detail.cast(pl.String)
     )
+
+
+def _companies(numbers: pl.DataFrame, detail: pl.Expr) -> pl.DataFrame:
+    """Return a line for each company of *numbers*, by however many numbers the list names it."""
+    named = numbers.with_columns(company=pl.coalesce("company", "shown"))
+    return _groups(named, ["company"], detail.first(), pl.len() > 0)
 
 
 def _groups(numbers: pl.DataFrame, by: Sequence[str], detail: pl.Expr, several: pl.Expr) -> pl.DataFrame:

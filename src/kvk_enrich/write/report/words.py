@@ -24,7 +24,7 @@ _PAGE: Final = {
     "tile.found": "found",
     "tile.found.of": "{found} of {total} rows",
     "tile.findings": "findings",
-    "tile.findings.of": "rows worth a look",
+    "tile.findings.first": "first of all: {title}",
     "tile.cost": "this run",
     "tile.cost.of": "{paid} paid calls",
     "tile.saved": "not paid",
