@@ -26,7 +26,7 @@ class Patched:
     left: tuple[Change, ...]
 
 
-def apply(listed: Path, changes: Path, output: Path, settings: Settings) -> Patched:
+def apply(listed: str | Path, changes: str | Path, output: str | Path, settings: Settings) -> Patched:
     """
     Write *listed* to *output* with the changes of a patch; all other bytes stay as they are.
 
@@ -43,6 +43,7 @@ def apply(listed: Path, changes: Path, output: Path, settings: Settings) -> Patc
         InputRefused: the list is no text list, or has a letter too many for its encoding; the patch is none.
         StorageError: the output cannot be written.
     """
+    listed, changes, output = Path(listed), Path(changes), Path(output)
     if listed.suffix.lower() not in readers.TEXT_SUFFIXES:
         raise InputRefused(f"{listed}: patches are made on text lists ({', '.join(readers.TEXT_SUFFIXES)}) only.")
     given = settings.sections.input

@@ -14,7 +14,7 @@ from kvk_enrich.write.cells import bare
 _SUFFIXES: Final = (".parquet", ".csv")
 
 
-def diff(old: Path, new: Path, output: Path | None, settings: Settings) -> pl.DataFrame:
+def diff(old: str | Path, new: str | Path, output: str | Path | None, settings: Settings) -> pl.DataFrame:
     """
     Return what changed from *old* to *new*: see :func:`kvk_enrich.changes.between`.
 
@@ -31,6 +31,7 @@ def diff(old: Path, new: Path, output: Path | None, settings: Settings) -> pl.Da
         InputRefused: one of them is no enriched list.
         StorageError: the output cannot be written.
     """
+    old, new, output = Path(old), Path(new), None if output is None else Path(output)
     if output is not None and output.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"-o: must end in {' or '.join(_SUFFIXES)}, got {output.name!r}")
     with open_home(settings.home).workspace() as folder:

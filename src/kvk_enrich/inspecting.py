@@ -90,7 +90,7 @@ class Inspection:
         return sum(self.kinds.values()) - self.distinct
 
 
-def inspect(path: Path, settings: Settings) -> Inspection:
+def inspect(path: str | Path, settings: Settings) -> Inspection:
     """
     Look into the list at *path*.
 
@@ -105,7 +105,7 @@ def inspect(path: Path, settings: Settings) -> Inspection:
     asked = settings.sections.input
     kind = None if asked.kind == "auto" else Kind(asked.kind)
     with open_home(settings.home).workspace() as folder:
-        snapshot = readers.snapshot(path, folder)
+        snapshot = readers.snapshot(Path(path), folder)
         rows = readers.read(
             snapshot, folder=folder, encoding=asked.encoding, delimiter=asked.delimiter, sheet=asked.sheet
         )

@@ -26,7 +26,7 @@ _BESIDE: Final = (
 def load(
     flags: Mapping[str, object],
     *,
-    config_file: Path | None = None,
+    config_file: str | Path | None = None,
     environ: MutableMapping[str, str] | None = None,
     today: date | None = None,
     need_key: bool = True,

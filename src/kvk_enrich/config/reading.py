@@ -16,7 +16,7 @@ from kvk_enrich.lang import of_locale
 
 
 def load_settings(
-    flags: Mapping[str, object], *, config_file: Path | None = None, environ: Mapping[str, str] | None = None
+    flags: Mapping[str, object], *, config_file: str | Path | None = None, environ: Mapping[str, str] | None = None
 ) -> Settings:
     """
     Read all settings, for commands that need no list (``budget``, ``runs``, ``config``).
@@ -30,7 +30,7 @@ def load_settings(
         ConfigError: one line per problem, each beginning with the key path.
     """
     environ = os.environ if environ is None else environ
-    document = _document(config_file) if config_file is not None else {}
+    document = _document(Path(config_file)) if config_file is not None else {}
     origins = {key: str(config_file) for key in KEYS if _holds(document, key.split("."))}
     problems = misspelt(flags, environ)
     given: list[tuple[str, str, object]] = [
