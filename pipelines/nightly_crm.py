@@ -1,7 +1,8 @@
 """
 The nightly clean-up of a CRM: unattended, within its share of the month, with an exit code to act on.
 
-In: a list with a column of KVK numbers and one of names (data/samples/customers.csv).
+In: a list with a column of KVK numbers, found by its content, and one of names, called naam (data/samples/customers.csv);
+is yours called otherwise, say so under compare in configs/nightly-crm.toml. Its first column tells who is who.
 Out: LIST.enriched.parquet with all rows, its report and run record; LIST.enriched.patch.csv for the CRM, and its undo;
 LIST.enriched.diff.parquet: what changed in the register since last night; on standard output the customers to look at,
 on standard error how many changed what.
@@ -10,6 +11,7 @@ on standard error how many changed what.
 """
 
 import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
 import polars as pl
@@ -19,7 +21,7 @@ from kvk_enrich import EnrichError, load, run, shown_on
 ROOT = Path(__file__).parent.parent
 
 
-def main(listed: str = "data/samples/customers.csv", source: str = "practice") -> int:
+def main(listed: str, source: str) -> int:
     """Enrich *listed* and print who has ended or is not known; return the exit code of the run."""
     output = Path("data") / f"{Path(listed).stem}.enriched.parquet"
     job = load({"input": listed, "output": output, "source": source}, config_file=ROOT / "configs" / "nightly-crm.toml")
@@ -30,13 +32,16 @@ def main(listed: str = "data/samples/customers.csv", source: str = "practice") -
         gone = rows.filter((pl.col("enrich_outcome") == "not_found") | ~pl.col("kvk_active"))
         changed = pl.read_parquet(output.with_suffix(".diff.parquet"))["change"].value_counts(sort=True)
         sys.stderr.writelines(f"{change}: {many}\n" for change, many in changed.iter_rows())
-        sys.stdout.write(gone.select("klant", "enrich_number", "enrich_outcome", "kvk_end_date").write_csv())
+        sys.stdout.write(gone.select(pl.nth(0), "enrich_number", "enrich_outcome", "kvk_end_date").write_csv())
     return finished.exit_code
 
 
 if __name__ == "__main__":
+    said = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    said.add_argument("listed", nargs="?", default="data/samples/customers.csv", metavar="LIST")
+    said.add_argument("source", nargs="?", default="practice", metavar="SOURCE")
     try:
-        sys.exit(main(*sys.argv[1:]))
+        sys.exit(main(**vars(said.parse_args())))
     except EnrichError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)

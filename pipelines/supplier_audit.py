@@ -1,7 +1,8 @@
 """
 The audit of a supplier list: KVK and VAT number asked anew, with what proves what was checked and when.
 
-In: a list with a column of KVK numbers and one of VAT numbers (data/samples/crediteuren.csv).
+In: a list with the columns kvk, btw-id and land (data/samples/crediteuren.csv); are yours called otherwise, say so
+under input in configs/supplier-audit.toml. Its first column tells who is who.
 Out: LIST.enriched.parquet, its report for people, LIST.enriched.run.json, and LIST.evidence, a folder with all that
 they rest on; on standard output the hashes (note that of the evidence elsewhere), how many checks of VAT numbers have
 a consultation number, and the suppliers to look at: ended, not found, not valid, flagged.
@@ -12,6 +13,7 @@ Consultation numbers need your own VAT number: source.vies.requester in configs/
 """
 
 import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
 import polars as pl
@@ -21,7 +23,7 @@ from kvk_enrich import EnrichError, load, run, shown_on, verify
 ROOT = Path(__file__).parent.parent
 
 
-def main(listed: str = "data/samples/crediteuren.csv", source: str = "practice") -> int:
+def main(listed: str, source: str) -> int:
     """Ask for every supplier on *listed* and print whom to look at; return the exit code of the run."""
     output = Path("data") / f"{Path(listed).stem}.enriched.parquet"
     evidence = output.with_name(f"{Path(listed).stem}.evidence")
@@ -46,7 +48,7 @@ def _to_look_at(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the suppliers about whom a register said something else than expected, or nothing."""
     look = (pl.col("enrich_outcome") != "found") | ~pl.col("kvk_active") | pl.col("enrich_flags").is_not_null()
     return rows.filter(look).select(
-        "crediteur",
+        pl.nth(0),
         "enrich_outcome",
         "enrich_reason",
         "kvk_active",
@@ -56,8 +58,11 @@ def _to_look_at(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 if __name__ == "__main__":
+    said = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    said.add_argument("listed", nargs="?", default="data/samples/crediteuren.csv", metavar="LIST")
+    said.add_argument("source", nargs="?", default="practice", metavar="SOURCE")
     try:
-        sys.exit(main(*sys.argv[1:]))
+        sys.exit(main(**vars(said.parse_args())))
     except EnrichError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)

@@ -1,12 +1,13 @@
 """Every recipe runs as its docstring says, on the practice register, with nothing configured."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.harness import environment, record_of
+from tests.harness import environment, existing, record_of
 
 from kvk_enrich import verify
 
@@ -24,7 +25,11 @@ def desk(tmp_path: Path) -> Path:
 
 def _at(desk: Path) -> dict[str, str]:
     """Return the environment of somebody at *desk* who does not wait for the practice registers."""
-    return environment() | {
+    return environment() | _settings(desk)
+
+
+def _settings(desk: Path) -> dict[str, str]:
+    return {
         "KVK_ENRICH_HOME": str(desk / "home"),
         "KVK_ENRICH_SOURCE_PRACTICE_LATENCY_SECONDS": "0",
         "KVK_ENRICH_SOURCE_VIES_REQUESTS_PER_SECOND": "100",
@@ -43,6 +48,59 @@ def test_a_recipe_runs_as_it_stands(recipe: Path, desk: Path):
     assert record["state"] == "complete"
     assert record["rows"]["found"] > 0
     assert done.stdout
+
+
+def _main(recipe: str, *arguments: str) -> int | str | None:
+    """Run a recipe in this process, and return its exit code."""
+    path = str(ROOT / "pipelines" / f"{recipe}.py")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(sys, "argv", [path, *arguments])
+        runpy.run_path(path, run_name="__main__")
+    return ended.value.code
+
+
+@pytest.fixture
+def at_the_desk(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Be at the desk, in this process."""
+    monkeypatch.chdir(desk)
+    for name, value in _settings(desk).items():
+        monkeypatch.setenv(name, value)
+    return desk
+
+
+UNKNOWN = "12345678"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "header"),
+    [("nightly_crm", "naam;kvk;anders;nog iets"), ("supplier_audit", "^relatie$;kvk;btw-id;land")],
+)
+def test_a_recipe_takes_a_list_of_ones_own(recipe: str, header: str, at_the_desk: Path, capsys):
+    """Besides the columns that it asks for anything may stand there; who is to be looked at is told by the first."""
+    (at_the_desk / "eigen.csv").write_text(f"{header}\nEen;{existing(1)[0]};;NL\nTwee;{UNKNOWN};;\n")
+    assert _main(recipe, "eigen.csv") == 0
+    told = [line.split(",")[0] for line in capsys.readouterr().out.splitlines()]
+    assert told[-2:] == [header.split(";")[0], "Twee"]
+
+
+def test_a_spreadsheet_opens_what_came_of_its_list(at_the_desk: Path):
+    """The list and the failed items are written as a Dutch spreadsheet reads them."""
+    assert _main("spreadsheet") == 0
+    for name in ("klanten.enriched.csv", "klanten.enriched.failed.csv"):
+        assert (at_the_desk / "data" / name).read_bytes().startswith(b"\xef\xbb\xbf")
+    first = (at_the_desk / "data" / "klanten.enriched.csv").read_text(encoding="utf-8-sig").splitlines()[1]
+    assert first.startswith("Café De Zwaan;")
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.stem)
+def test_a_recipe_says_what_it_takes(recipe: Path, at_the_desk: Path, capsys):
+    """Its help is its docstring, and what it does not take is refused: nothing is asked."""
+    assert _main(recipe.stem, "--help") == 0
+    assert f"python pipelines/{recipe.name} [LIST] [SOURCE]" in capsys.readouterr().out
+    assert _main(recipe.stem, "list.csv", "practice", "too much") == 2
+    assert "too much" in capsys.readouterr().err
+    (at_the_desk / "other.csv").write_text("other\nx\n")
+    assert _main(recipe.stem, "other.csv") == 9
 
 
 @pytest.mark.slow
