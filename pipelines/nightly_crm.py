@@ -1,8 +1,8 @@
 """
 The nightly clean-up of a CRM: unattended, within its share of the month, with an exit code to act on.
 
-In: a list with a column of KVK numbers, found by its content, and one of names, called naam (data/samples/customers.csv);
-is yours called otherwise, say so under compare in configs/nightly-crm.toml. Its first column tells who is who.
+In: a list with a column of KVK numbers, found by its content, and one of names, called naam; is yours called otherwise,
+say so under compare in configs/nightly-crm.toml. Its first column tells who is who (data/samples/customers.csv).
 Out: LIST.enriched.parquet with all rows, its report and run record; LIST.enriched.patch.csv for the CRM, and its undo;
 LIST.enriched.diff.parquet: what changed in the register since last night; on standard output the customers to look at,
 on standard error how many changed what.
