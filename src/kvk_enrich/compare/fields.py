@@ -170,7 +170,7 @@ _ALL: Final = (
     _text("kvk_start_date", forms.date),
     _text("kvk_end_date", forms.date),
     _text("kvk_registration_date", forms.date),
-    _text("kvk_employees", forms.digits),
+    _text("kvk_employees", forms.count),
     _text("kvk_sbi_code", forms.activity),
     _text("kvk_sbi_description", forms.text),
     _flag("kvk_non_mailing"),

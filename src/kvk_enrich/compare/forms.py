@@ -73,6 +73,10 @@ _COUNTRIES: Final = {
     r"^(?:gb|gbr|uk|united kingdom|great britain|groot brittannie)$": "verenigd koninkrijk",
 }
 _HOUSES: Final = {r"hoog\b": "hg", r"huis\b": "hs"}
+_HOUSES_IN_STREETS: Final = {rf"(\d ?[a-z]? ?){word}": f"${{1}}{by}" for word, by in _HOUSES.items()}
+_COUNT: Final = r"^[\p{L}\s.:]*?(\d+|\d{1,3}(?:[.,\s]\d{3})+)(?:[.,]0{1,2})?[\p{L}\s.]*$"
+"""A whole number, among words: not a range, nor with half a person."""
+
 _YES: Final = ("ja", "j", "yes", "y", "true", "waar", "1", "x", "actief", "active")
 _NO: Final = ("nee", "n", "no", "false", "onwaar", "0", "inactief", "inactive")
 _MONTHS: Final = {
@@ -200,6 +204,11 @@ def digits(value: pl.Expr) -> pl.Expr:
     return pl.when(bare != "").then(bare.str.replace(r"^0+(\d)", "$1"))
 
 
+def count(value: pl.Expr) -> pl.Expr:
+    """Return the form of a number of things; null for any text that does not tell a whole one."""
+    return digits(value.str.extract(_COUNT, 1))
+
+
 def activity(value: pl.Expr) -> pl.Expr:
     """Return the form of an SBI code: its digits, dots and spaces apart."""
     return value.str.replace_all(r"[^0-9]+", "")
@@ -245,7 +254,7 @@ def _bare(value: pl.Expr) -> pl.Expr:
 
 
 def _street(value: pl.Expr) -> pl.Expr:
-    return _rewritten(_rewritten(plain(value), _ARTICLES), _STREETS)
+    return _rewritten(plain(value), _ARTICLES | _STREETS | _HOUSES_IN_STREETS)
 
 
 def _rewritten(value: pl.Expr, patterns: Mapping[str, str]) -> pl.Expr:
