@@ -40,6 +40,19 @@ def test_a_patch_that_a_spreadsheet_saved_is_still_one(tmp_path: Path, settings:
     assert applying.apply(listed, patch, tmp_path / "new.csv", settings).done == 1
 
 
+def test_a_patch_that_a_spreadsheet_saved_in_an_old_encoding_is_read_as_the_list_is(tmp_path: Path, settings: Settings):
+    """Where that was said; else it is refused with what helps. One that the run wrote is UTF-8 for any list."""
+    listed = write(tmp_path / "list.csv", "nr;Plaats\n90000001;Café\n".encode("cp1252"))
+    ours = write(tmp_path / "out.patch.csv", PATCH.replace("Fictum", "Café"))
+    saved = write(tmp_path / "saved.csv", ours.read_text(encoding="utf-8").replace(",", ";").encode("cp1252"))
+    western = load_settings({"home": tmp_path / "home", "encoding": "windows-1252"}, environ={})
+    for a_patch in (ours, saved):
+        assert applying.apply(listed, a_patch, tmp_path / "new.csv", western).done == 1
+    write(listed, "nr,Plaats\n90000001,Café\n")
+    with pytest.raises(InputRefused, match=r"saved\.csv is not UTF-8 text .*CSV UTF-8"):
+        applying.apply(listed, saved, tmp_path / "new.csv", settings)
+
+
 def test_columns_without_a_name_are_called_as_the_run_calls_them(tmp_path: Path, settings: Settings):
     """By their place."""
     listed = write(tmp_path / "list.csv", "nr,,\n90000001,Fictum,x\n")

@@ -43,8 +43,8 @@ def test_a_patch_and_its_undo_give_back_the_text(written: tuple[str, str, list[l
     text, separator, rows, skip = written
     cells = data.draw(st.lists(st.tuples(st.integers(1, len(rows)), st.sampled_from(COLUMNS)), min_size=1, unique=True))
     forth = [Change(row, name, rows[row - 1][COLUMNS.index(name)], data.draw(TEXTS)) for row, name in cells]
-    quoted = patch.quoted_cells(text, separator, COLUMNS, set(cells), skip=skip)
-    back = [Change(row, name, new, old, (row, name) in quoted) for row, name, old, new, _ in forth]
+    quoted = patch.written(text, separator, COLUMNS, set(cells), skip=skip)
+    back = [Change(row, name, new, old, quoted[row, name]) for row, name, old, new, _ in forth]
     patched = patch.applied(text, separator, COLUMNS, forth, skip=skip)
     undone = patch.applied(patched.text, separator, COLUMNS, back, skip=skip)
     assert (patched.left, undone.left, undone.text) == ((), (), text)
@@ -69,6 +69,21 @@ def test_a_change_is_made_only_where_its_old_value_stands():
     made = patch.applied("a,b\n1,2\n", ",", ("a", "b"), changes)
     assert (made.text, made.done) == ("a,b\n1,n\n", 1)
     assert {(change.row, change.column) for change in made.left} == {(1, "a"), (3, "a"), (1, "c")}
+
+
+def test_a_value_with_quotation_marks_is_written_so_that_the_list_can_be_read():
+    """Inside others, unless an undo puts it back as it was."""
+    there = patch.applied("a,b\n1,2\n", ",", ("a", "b"), [Change(1, "b", "2", 'Kade 12"')])
+    assert there.text == 'a,b\n1,"Kade 12"""\n'
+    back = patch.applied(there.text, ",", ("a", "b"), [Change(1, "b", 'Kade 12"', 'Weg "3"', quoted=False)])
+    assert back.text == 'a,b\n1,Weg "3"\n'
+
+
+def test_how_cells_are_written_is_told_of_those_that_are_there():
+    """In quotation marks or not; a short row has no more."""
+    cells = {(row, column) for row in (1, 2, 3) for column in "ab"}
+    told = patch.written('a,b\n1,"2"\n"3"\n', ",", ("a", "b"), cells)
+    assert told == {(1, "a"): False, (1, "b"): True, (2, "a"): True}
 
 
 def test_rows_are_counted_as_the_run_counts_them(tmp_path: Path):

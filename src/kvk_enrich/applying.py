@@ -1,13 +1,18 @@
 """A patch, made on the list it is of. No call, and nothing kept."""
 
+import codecs
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from kvk_enrich import patch, readers, write
 from kvk_enrich.config import Settings
 from kvk_enrich.errors import InputRefused
 from kvk_enrich.patch import Change
 from kvk_enrich.state.home import open_home
+
+_UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""What a text begins with that tells its encoding itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,8 @@ def apply(listed: str | Path, changes: str | Path, output: str | Path, settings:
             raise InputRefused(f"{listed}: its lines end in an old way; save it with ordinary line ends first.")
         text = found.text.path.read_bytes().decode()
         columns = readers.named(listed, found.header)
-        result = patch.applied(text, found.separator, columns, _changes(changes, folder / "patch"), skip=found.skip)
+        wanted = _changes(changes, folder / "patch", given.encoding)
+        result = patch.applied(text, found.separator, columns, wanted, skip=found.skip)
         try:
             data = found.text.encoded(result.text)
         except UnicodeEncodeError as error:
@@ -67,8 +73,22 @@ def apply(listed: str | Path, changes: str | Path, output: str | Path, settings:
     return Patched(output, result.done, result.left)
 
 
-def _changes(path: Path, folder: Path) -> list[Change]:
-    """Return the changes of the patch at *path*: as the run wrote it, or as a spreadsheet saved it since."""
-    found = readers.layout(readers.snapshot(path, folder), folder=folder, encoding="utf-8", delimiter=None)
+def _changes(path: Path, folder: Path, encoding: str) -> list[Change]:
+    """
+    Return the changes of the patch at *path*: as the run wrote it, or as a spreadsheet saved it since.
+
+    The one is UTF-8, the other may be in the *encoding* of the list.
+    """
+    taken = readers.snapshot(path, folder)
+    data = taken.path.read_bytes()
+    try:
+        data.decode()
+        encoding = "utf-8"
+    except UnicodeDecodeError:
+        if encoding == "utf-8" and not data.startswith(_UTF_16):
+            raise InputRefused(
+                f"{path} is not UTF-8 text any more. Save it as CSV UTF-8; if the list is none either, say --encoding."
+            ) from None
+    found = readers.layout(taken, folder=folder, encoding=encoding, delimiter=None)
     text = found.text.path.read_bytes().decode().removeprefix("\ufeff")
     return patch.read(text, found.separator, skip=found.skip)

@@ -147,8 +147,9 @@ class Result:
         beside, found = compared_files(self.job), compared.differences
         listed = write.compared.changes(found, drafts[beside["changes"]])
         there, back = (drafts[beside[name]] for name in ("patch", "undo"))
-        cells = write.compared.to_patch(found, self.listed.comparisons, self.job.patch)
-        forth, undo = write.compared.patches(cells, self._quoted(cells), there, back)
+        quoted, lacking = self._cells(found)
+        cells = write.compared.to_patch(found, self.listed.comparisons, self.job.patch, lacking)
+        forth, undo = write.compared.patches(cells, quoted, there, back)
         return {name: _output(beside[name], made) for name, made in zip(beside, (listed, forth, undo), strict=True)}
 
     def _changes(self) -> pl.DataFrame | None:
@@ -164,14 +165,19 @@ class Result:
             return msgspec.UNSET
         return _output(target, write.changes(changed, drafts[target]))
 
-    def _quoted(self, found: pl.DataFrame) -> set[tuple[int, str]]:
-        """Return which cells of the list are written in quotation marks, so that an undo is exact to the byte."""
+    def _cells(self, found: pl.DataFrame) -> tuple[set[tuple[int, str]], set[tuple[int, str]]]:
+        """
+        Return which cells of the list are written in quotation marks, and which are not there in a short row.
+
+        The one makes an undo exact to the byte; the other no patch can change.
+        """
         laid_out = self.listed.layout
         if laid_out is None or found.is_empty():
-            return set()
+            return set(), set()
         text, columns = laid_out.text.path.read_bytes().decode(), readers.named(self.job.input, laid_out.header)
         changed = set(found.select("row", "column").iter_rows())
-        return patch.quoted_cells(text, laid_out.separator, columns, changed, skip=laid_out.skip)
+        there = patch.written(text, laid_out.separator, columns, changed, skip=laid_out.skip)
+        return {cell for cell, is_quoted in there.items() if is_quoted}, changed - there.keys()
 
     def _not_selected(self) -> int:
         reasons = pl.scan_parquet(self.listed.staged, glob=False).select("enrich_reason")

@@ -102,8 +102,7 @@ def applied(text: str, separator: str, columns: Sequence[str], changes: Iterable
         for change in by_row.pop(row, ()):
             place = places.get(change.column, len(cells))
             if place < len(cells) and cell_text(cells[place]) == change.old:
-                quoted = cells[place].startswith('"') if change.quoted is None else change.quoted
-                cells[place] = _written(change.new, separator, quoted=quoted)
+                cells[place] = _written(change.new, separator, quoted=_is_quoted(change, cells[place]))
                 done += 1
             else:
                 left.append(change)
@@ -112,25 +111,28 @@ def applied(text: str, separator: str, columns: Sequence[str], changes: Iterable
     return Applied("".join(parts), done, (*left, *beyond))
 
 
-def quoted_cells(
+def written(
     text: str, separator: str, columns: Sequence[str], changed: Collection[tuple[int, str]], *, skip: int = 0
-) -> set[tuple[int, str]]:
-    """Return which of the cells *changed* (row and column) are written in quotation marks."""
-    if '"' not in text:
-        return set()
-    wanted = {name: place for place, name in enumerate(columns) if name in {column for _, column in changed}}
+) -> dict[tuple[int, str], bool]:
+    """Return which of the cells *changed* (row and column) a list has, and whether in quotation marks."""
+    places = {name: place for place, name in enumerate(columns) if name in {column for _, column in changed}}
     _, rows = _rows(text, separator, skip)
     return {
-        (row, column)
+        (row, column): cells[place].startswith('"')
         for row, (cells, _) in enumerate(rows, 1)
-        for column, place in wanted.items()
-        if (row, column) in changed and place < len(cells) and cells[place].startswith('"')
+        for column, place in places.items()
+        if (row, column) in changed and place < len(cells)
     }
 
 
 def cell_text(cell: str) -> str:
     """Return what a cell says that is written as *cell*."""
     return cell[1:-1].replace('""', '"') if len(cell) > 1 and cell[0] == cell[-1] == '"' else cell
+
+
+def _is_quoted(change: Change, cell: str) -> bool:
+    """Return whether to write the new value in quotation marks: one that holds any is read without guessing then."""
+    return change.quoted if change.quoted is not None else cell.startswith('"') or '"' in change.new
 
 
 def _written(value: str, separator: str, *, quoted: bool) -> str:

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from kvk_enrich.columns import ENRICH, PRODUCTS
+from kvk_enrich.compare import parse
 from kvk_enrich.lang import ENGLISH, of_locale, words
 from kvk_enrich.reasons import FLAGS, REASONS
+from kvk_enrich.write import compared
 from kvk_enrich.write.report.words import WORDS
 
 PARTS = tomllib.loads(files("kvk_enrich.lang").joinpath("nl.toml").read_text(encoding="utf-8"))
@@ -43,7 +45,9 @@ def test_every_reason_flag_and_column_has_dutch():
     """What stands in cells, comments and reports."""
     said = [text for reason in REASONS.values() for text in (reason.sentence, reason.what_to_do)]
     said += FLAGS.values()
-    said += [column.meaning for columns in (ENRICH, *PRODUCTS.values()) for column in columns]
+    columns = [column for each in (ENRICH, *PRODUCTS.values()) for column in each]
+    said += [column.meaning for column in columns]
+    said += [column.source for column in columns if set(column.source.split()) & {"by", "no", "with"}]
     unchanged = {"name", "postcode"} & DUTCH.texts.keys()
     assert {text for text in said if text not in DUTCH.texts} - unchanged == set()
 
@@ -115,6 +119,8 @@ def test_notes_that_are_put_together(english: str, dutch: str):
 
 
 def test_sentences_that_are_filled_in():
-    """Notes of the readers, and why a run stopped."""
+    """Notes of the readers, why a run stopped, and what a column tells of one of the list's own."""
     assert DUTCH.said("Stopped by SIGINT.") == "Gestopt door SIGINT."
     assert DUTCH.said("Columns are separated by ';'.") == "De kolommen zijn gescheiden door ';'."
+    (told,) = compared.columns([parse("name=Naam")])
+    assert DUTCH.said(told.meaning) == "hoe 'Naam' verschilt van het veld 'name' van het register"

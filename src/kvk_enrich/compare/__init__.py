@@ -9,6 +9,7 @@ from kvk_enrich.compare.fields import FIELDS, Comparison, Field, lacking, parse
 from kvk_enrich.compare.similarity import similarity
 from kvk_enrich.compare.verdicts import (
     CHANGED,
+    FORMAT_ONLY,
     MISSING_HERE,
     MISSING_THERE,
     SAME,
@@ -22,6 +23,7 @@ from kvk_enrich.compare.verdicts import (
 __all__ = [
     "CHANGED",
     "FIELDS",
+    "FORMAT_ONLY",
     "MISSING_HERE",
     "MISSING_THERE",
     "SAME",

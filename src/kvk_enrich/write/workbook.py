@@ -222,7 +222,7 @@ def _enriched(
 
 
 def _meaning(told: Column, words: Words) -> str:
-    return words(told.meaning) + (f" ({told.source})" if told.source else "")
+    return words.said(told.meaning) + (f" ({words(told.source)})" if told.source else "")
 
 
 def _remarks(rows: pl.LazyFrame, words: Words) -> list[tuple[int, str, str]]:
@@ -289,7 +289,7 @@ def _skeleton(lists: Sequence[_List], record: RunRecord, words: Words) -> io.Byt
         summary = book.add_worksheet("Summary")
         summary.set_column(0, 0, 30, bold)
         summary.set_column(1, 1, 70, book.add_format({"align": "left"}))
-        for row, (label, value) in enumerate(_summary(record)):
+        for row, (label, value) in enumerate(_summary(record, words)):
             summary.write_string(row, 0, words(label))
             if isinstance(value, str):
                 summary.write_string(row, 1, value)
@@ -331,9 +331,9 @@ def _colour(sheet: Worksheet, rows: _List, fills: Mapping[str, Format]) -> None:
             sheet.conditional_format(1, place, max(1, rows.rows), place, rule)
 
 
-def _summary(record: RunRecord) -> Iterator[tuple[str, str | float | datetime]]:
+def _summary(record: RunRecord, words: Words) -> Iterator[tuple[str, str | float | datetime]]:
     yield "run", record.run_id
-    yield "state", record.state
+    yield "state", words(record.state)
     yield "stopped because of", record.stop_reason or ""
     yield "list", record.input.path
     yield "SHA-256 of the list", record.input.sha256
