@@ -1,5 +1,6 @@
 """The list as a run sees it: staged with what each cell is, and the distinct numbers in it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class Listed:
         priorities: ``kind, number, priority`` (Float64): the highest of a number's rows; None: all are alike.
         comparisons: Which of its columns is compared with what, named as the list names them.
         pairs: The distinct ``enrich_*`` columns of rows, where two columns hold numbers.
+        decimals: Of a workbook: the columns of numbers with decimals.
     """
 
     snapshot: readers.Snapshot
@@ -43,6 +45,7 @@ class Listed:
     layout: readers.Layout | None = None
     comparisons: tuple[Comparison, ...] = ()
     priorities: pl.DataFrame | None = None
+    decimals: Collection[str] = ()
 
 
 def read(job: Job, added: tuple[Column, ...], folder: Path, progress: Progress) -> Listed:
@@ -96,6 +99,7 @@ def read(job: Job, added: tuple[Column, ...], folder: Path, progress: Progress) 
         layout=_layout(job, snapshot, folder) if job.compare else None,
         comparisons=comparisons,
         priorities=_priorities(lines, priority) if priority else None,
+        decimals=rows.decimals,
     )
 
 

@@ -72,6 +72,13 @@ def test_own_column_with_a_name_of_ours(read):
         read(parquet(pl.DataFrame({"enrich_row": [1]})), "list.parquet")
 
 
+def test_an_enriched_list_is_told_by_three_of_its_columns(read):
+    """All fifty-five of them would hide what to do."""
+    names = ["enrich_outcome", "enrich_reason", "enrich_note", "enrich_kind", "enrich_number"]
+    with pytest.raises(InputRefused, match="'enrich_outcome', 'enrich_reason', 'enrich_note' and 2 more"):
+        read(parquet(pl.DataFrame({name: ["x"] for name in names})), "list.parquet")
+
+
 def test_bytes_that_are_no_text(read):
     """Text that is none is no damage of the file: the refusal says what to do."""
     bytes_of_text = pa.array([b"\xed\xa0\x80"], pa.binary())

@@ -99,7 +99,7 @@ def test_a_number_that_lost_its_zero_is_padded_and_noted(read_book: Read) -> Non
 
 
 def test_dates_are_iso(read_book: Read) -> None:
-    """A column of dates has dates, one with times has times."""
+    """Each cell by itself: a date alone is one in a column with times too."""
     midnight, noon = (datetime(2024, 3, 1, hour, tzinfo=UTC).replace(tzinfo=None) for hour in (0, 12))
     rows: list[list[Any]] = [
         ["dag", "moment", "tijd", "tekst"],
@@ -109,10 +109,23 @@ def test_dates_are_iso(read_book: Read) -> None:
     assert columns_of(read_book(workbook(rows))) == {
         "enrich_row": [1, 2],
         "dag": ["2024-03-01", None],
-        "moment": ["2024-03-01 00:00:00", "2024-03-01 12:00:00"],
+        "moment": ["2024-03-01", "2024-03-01 12:00:00"],
         "tijd": ["09:30:00", None],
         "tekst": ["2024", "1 maart"],
     }
+
+
+def test_columns_of_numbers_with_decimals_are_known(read_book: Read) -> None:
+    """So that a decimal comma can be written: not of texts that look alike, not where a text stands between."""
+    rows: list[list[Any]] = [
+        [None, "kvk", "omzet", "versie", "gemengd", "aantal", "tijd"],
+        [None, 12345678, 1.234, "1.234", 1.234, 3, 0.5],
+        [None, "01234567", None, "2.1", "n.b.", 4, time(12)],
+        [None, 12345679, -5, None, 2.5, None, None],
+    ]
+    read = read_book(workbook([[], *rows]))
+    assert read.decimals == ["omzet"]
+    assert columns_of(read)["omzet"] == ["1.234", None, "-5"]
 
 
 def test_formulas_are_their_last_value(read_book: Read, tmp_path: Path) -> None:

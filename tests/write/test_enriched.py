@@ -257,12 +257,13 @@ def test_a_csv_for_a_dutch_spreadsheet(
 ) -> None:
     """Semicolons, a decimal comma, a byte order mark; rows are counted all the same."""
     staged = stage([{"number": "10000001", "name": "Één; twee"}, {"raw": "x", "reason": "not_a_number"}])
-    pl.read_parquet(staged).with_columns(omzet=pl.lit(1.5)).write_parquet(staged)
+    own = {"omzet": pl.lit(1.5), "versie": pl.lit("2.1"), "saldo": pl.lit("-1.234")}
+    pl.read_parquet(staged).with_columns(**own).write_parquet(staged)
     answers = answered({"enrich_number": "10000001", "kvk_trade_names": ["a", "b"]})
     out = tmp_path / "out.csv"
-    done = write.enriched(staged, answers, ADDED, out, write.DIALECTS["excel-nl"])
+    done = write.enriched(staged, answers, ADDED, out, write.DIALECTS["excel-nl"], decimals=["saldo"])
     first = out.read_text("utf-8-sig").splitlines()[1]
     assert done.rows == 2
-    assert out.read_bytes().startswith(b"\xef\xbb\xbfname;kvk nr;omzet;")
-    assert first.startswith('"Één; twee";10000001;1,5;found;')
+    assert out.read_bytes().startswith(b"\xef\xbb\xbfname;kvk nr;omzet;versie;saldo;")
+    assert first.startswith('"Één; twee";10000001;1,5;2.1;-1,234;found;')
     assert '"a; b"' in first

@@ -17,6 +17,9 @@ PREFIX = "enrich_"
 
 NAMED_BY_PLACE: Final = "Columns without a name were named by their place: column_2 is the second."
 
+_NAMED: Final = 3
+"""How many columns a refusal names."""
+
 _DATA_IN_HEADER = re.compile(
     r"(?:(?:kvk|btw|vat|rsin)[^0-9a-z]*)?(?:[a-z]{2}[. ]?)?(?:[0-9]{7,12}|[0-9]{4}[. ][0-9]{4})(?:\.?b[0-9]{2})?",
     re.IGNORECASE,
@@ -33,18 +36,21 @@ class Rows:
         frame: ``enrich_row`` and then *columns*.
         columns: The list's own columns, in its order.
         notes: What was decided on the way, a sentence each.
+        decimals: Of a workbook: the columns of numbers with decimals, which are text here as all others are.
     """
 
     frame: pl.LazyFrame
     columns: list[str]
     notes: list[str]
+    decimals: Collection[str] = ()
 
 
 def refuse_names(original: Path, columns: Sequence[str], reserved: Collection[str]) -> None:
     """Raise InputRefused when the list already has a column that the output adds."""
     taken = [name for name in columns if name in reserved or name.startswith(PREFIX)]
     if taken:
-        named = ", ".join(repr(name) for name in taken)
+        named = ", ".join(repr(name) for name in taken[:_NAMED])
+        named += f" and {len(taken) - _NAMED} more" if len(taken) > _NAMED else ""
         raise InputRefused(
             f"{original}: the list has columns that the output adds: {named}. Rename or remove them; "
             "if this is an enriched list, start from the original one."

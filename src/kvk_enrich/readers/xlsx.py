@@ -32,6 +32,7 @@ class _Told(msgspec.Struct, frozen=True):
 
     columns: list[str] = []
     notes: list[str] = []
+    decimals: list[str] = []
     refused: str | None = None
     no_room: str | None = None
 
@@ -48,7 +49,7 @@ def read_xlsx(
     told = _told(taken, parsed, sheet, seconds)
     refuse_names(taken.original, told.columns, reserved)
     rows = pl.scan_parquet(parsed, glob=False, row_index_name=ROW, row_index_offset=1)
-    return Rows(rows, told.columns, told.notes)
+    return Rows(rows, told.columns, told.notes, told.decimals)
 
 
 def _told(taken: Snapshot, parsed: Path, sheet: str | None, seconds: float) -> _Told:

@@ -1,9 +1,9 @@
 """
 The process that reads a workbook: ``python -m kvk_enrich.readers.xlsx_child WORKBOOK PARQUET NAME [SHEET]``.
 
-It writes the rows of one sheet to PARQUET and says on standard output, as JSON, which ``columns`` it found and what it
-decided (``notes``), or why not: ``refused``, with NAME for the workbook, or ``no_room``. Anything else, and any other
-end than exit code 0, means that the workbook could not be read.
+It writes the rows of one sheet to PARQUET and says on standard output, as JSON, which ``columns`` it found, which of
+them hold numbers with ``decimals``, and what it decided (``notes``), or why not: ``refused``, with NAME for the
+workbook, or ``no_room``. Anything else, and any other end than exit code 0, means that the workbook could not be read.
 
 The cells are read by calamine (through fastexcel): it runs no formula, follows no link and expands no entity.
 """
@@ -13,7 +13,7 @@ import json
 import resource
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -37,10 +37,26 @@ _OTHERS = {
     "content.xml": "an OpenDocument file (.ods)",
     "word/document.xml": "a text document (.docx)",
 }
-_MIDNIGHT: Final = " 00:00:00"
-_MOMENT: Final = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?$"
-_TIME_OF_DAY: Final = "1899-12-31 "
+_MIDNIGHT: Final = r"^(\d{4}-\d\d-\d\d) 00:00:00$"
+_TIME_OF_DAY: Final = r"^1899-12-31 (\d\d:\d\d:\d\d(\.\d+)?)$"
 """A time without a day is on day 0."""
+
+_FRACTION: Final = r"^-?\d+\.\d+$"
+
+
+class Read(NamedTuple):
+    """
+    What is in a sheet.
+
+    Args:
+        rows: All String, empty ones kept.
+        notes: What was decided on the way.
+        decimals: The columns of numbers with decimals.
+    """
+
+    rows: pl.DataFrame
+    notes: list[str]
+    decimals: list[str]
 
 
 class _Sheet(NamedTuple):
@@ -49,13 +65,13 @@ class _Sheet(NamedTuple):
     notes: list[str]
 
 
-def read(workbook: Path, original: Path, sheet: str | None) -> tuple[pl.DataFrame, list[str]]:
+def read(workbook: Path, original: Path, sheet: str | None) -> Read:
     """
-    Return the rows of a sheet, all String, empty ones kept, and what was decided on the way.
+    Return what is in a sheet.
 
     The first row that holds anything is the header. Numbers are written out without exponent and without ``.0``; dates
-    and times are ISO 8601, a date alone where a column has no time of day. A formula is its last value; without one,
-    or with an error such as #N/A, the cell is empty.
+    and times are ISO 8601, midnight is the date alone. A formula is its last value; without one, or with an error such
+    as #N/A, the cell is empty.
 
     Args:
         workbook: The file.
@@ -67,7 +83,8 @@ def read(workbook: Path, original: Path, sheet: str | None) -> tuple[pl.DataFram
     """
     _refuse_archive(workbook, original)
     try:
-        found = _sheet(fastexcel.read_excel(workbook), original, sheet)
+        book = fastexcel.read_excel(workbook)
+        found = _sheet(book, original, sheet)
     except fastexcel.FastExcelError as error:
         raise InputRefused(f"{original} cannot be read as XLSX: it is cut off or damaged.") from error
     cells = found.cells.select(cell for cell in found.cells if cell.null_count() < len(cell))
@@ -80,7 +97,8 @@ def read(workbook: Path, original: Path, sheet: str | None) -> tuple[pl.DataFram
     columns = named(original, header)
     rows = cells.slice(first + 1).rename(dict(zip(cells.columns, columns, strict=True)))
     notes = found.notes + ([NAMED_BY_PLACE] if columns != header else [])
-    return rows.select(_in_iso(column) for column in rows), notes
+    decimals = _decimals(book, found, dict(zip(cells.columns, columns, strict=True)), first + 1)
+    return Read(rows.select(_in_iso(column) for column in rows), notes, decimals)
 
 
 def _refuse_archive(workbook: Path, original: Path) -> None:
@@ -139,12 +157,21 @@ def _refuse_title(original: Path, header: Sequence[str]) -> None:
 
 def _in_iso(texts: pl.Series) -> pl.Series:
     """Return *texts* with bare dates and bare times where calamine wrote moments."""
-    moments = texts.filter(texts.str.contains(_MOMENT))
-    if moments.is_empty():
-        return texts
-    if moments.str.ends_with(_MIDNIGHT).all():
-        return texts.str.replace(r"^(\d{4}-\d\d-\d\d) 00:00:00$", "$1")
-    return texts.str.replace(f"^{_TIME_OF_DAY}" + r"(\d\d:\d\d:\d\d(\.\d+)?)$", "$1")
+    return texts.str.replace(_MIDNIGHT, "$1").str.replace(_TIME_OF_DAY, "$1")
+
+
+def _decimals(
+    workbook: fastexcel.ExcelReader, found: _Sheet, columns: Mapping[str, str], header_rows: int
+) -> list[str]:
+    """Return which of *columns*, named by their places, hold nothing but numbers, some of them with decimals."""
+    likely = [name for name in columns if found.cells[name].str.contains(_FRACTION).any()]
+    if not likely:
+        return []
+    # As text, a number and a text that looks like one are the same: so these columns are read once more.
+    typed = workbook.load_sheet(
+        found.name, header_row=None, skip_rows=header_rows, schema_sample_rows=None, use_columns=likely
+    )
+    return [columns[column.name] for column in typed.selected_columns if column.dtype == "float"]
 
 
 def _quoted(names: Sequence[str]) -> str:
@@ -163,9 +190,9 @@ def main(workbook: str, parquet: str, original: str, sheet: str | None = None) -
     _limit()
     told: dict[str, object]
     try:
-        rows, notes = read(Path(workbook), Path(original), sheet)
-        rows.write_parquet(parquet, compression="lz4")
-        told = {"columns": rows.columns, "notes": notes}
+        found = read(Path(workbook), Path(original), sheet)
+        found.rows.write_parquet(parquet, compression="lz4")
+        told = {"columns": found.rows.columns, "decimals": found.decimals, "notes": found.notes}
     except InputRefused as refusal:
         told = {"refused": str(refusal)}
     except (OSError, pl.exceptions.ComputeError) as error:

@@ -9,9 +9,10 @@ Side by side with tests/benchmarks/warm_run/by_hand.py, reading and joining incl
 memory.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -25,9 +26,17 @@ from kvk_enrich.write.settle import KEY, key, settled
 from kvk_enrich.write.slices import count, sliced
 from kvk_enrich.write.written import Written, described
 
+_DECIMALS: Final = r"^(-?\d+)\.(\d+)$"
+
 
 def enriched(
-    staged: Path, answers: pl.DataFrame, columns: Sequence[Column], output: Path, dialect: Dialect = STANDARD
+    staged: Path,
+    answers: pl.DataFrame,
+    columns: Sequence[Column],
+    output: Path,
+    dialect: Dialect = STANDARD,
+    *,
+    decimals: Collection[str] = (),
 ) -> Written:
     """
     Write all rows of the list with *columns* added, as Parquet or CSV by the suffix of *output*.
@@ -45,6 +54,8 @@ def enriched(
         output: ``.parquet`` (zstd) or ``.csv`` (UTF-8, in *dialect*); an existing file is overwritten in place,
             so give it a draft of :mod:`kvk_enrich.write.publish`.
         dialect: Of a CSV.
+        decimals: The list's own columns of numbers that are written out as text; see
+            :class:`kvk_enrich.readers.Rows`.
 
     Raises:
         ValueError: A row has neither reason nor answer, a number has two answers, or the suffix is another one.
@@ -60,7 +71,7 @@ def enriched(
     rows = count(lines)
     with os_errors():
         if suffix == ".csv":
-            written = _csv(lines, answers, schema(columns), output, dialect)
+            written = _csv(_with_commas(lines, dialect, decimals), answers, schema(columns), output, dialect)
         else:
             written = _parquet(lines, answers, schema(columns), output)
     if written != rows:  # pragma: no cover  takes a disk that lies
@@ -86,6 +97,13 @@ def _csv(
         rows = rows.rename(inert_names(rows.collect_schema()))
     rows.sink_csv(output, maintain_order=True, **asdict(dialect))
     return count(pl.scan_csv(output, infer_schema=False, glob=False, separator=dialect.separator))
+
+
+def _with_commas(staged: pl.LazyFrame, dialect: Dialect, decimals: Collection[str]) -> pl.LazyFrame:
+    """Return *staged* with numbers that are text as *dialect* writes those that are none."""
+    if not dialect.decimal_comma:
+        return staged
+    return staged.with_columns(column(name).str.replace(_DECIMALS, "$1,$2") for name in decimals)
 
 
 def _own_cells(staged: pl.Schema, added: Iterable[str], dialect: Dialect) -> Iterator[pl.Expr]:
