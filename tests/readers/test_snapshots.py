@@ -88,12 +88,15 @@ def test_other_files(name, content, sentence, tmp_path):
 def test_what_is_no_file(tmp_path):
     """Folders, pipes and missing files are refused at once."""
     (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "lists").mkdir()
     os.mkfifo(tmp_path / "pipe.csv")
 
     for name, sentence in [
-        ("folder.csv", "folder"),
+        ("folder.csv", "is a folder: name a file in it"),
+        ("lists", "is a folder: name a file in it"),
         ("pipe.csv", "pipe"),
         ("none.csv", "No such file"),
+        ("none", "No such file"),
     ]:
         with pytest.raises(InputRefused, match=sentence):
             readers.snapshot(tmp_path / name, tmp_path / "run")

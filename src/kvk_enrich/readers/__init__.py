@@ -13,7 +13,6 @@ A list that could only be read by guessing is refused before anything is asked o
 from collections.abc import Collection
 from pathlib import Path
 
-from kvk_enrich.errors import InputRefused
 from kvk_enrich.readers.csv import Layout, layout, read_csv
 from kvk_enrich.readers.parquet import read_parquet
 from kvk_enrich.readers.rows import Rows, named
@@ -39,11 +38,7 @@ def snapshot(path: Path, folder: Path) -> Snapshot:
         InputRefused: not a readable regular file, empty, of another kind, or changing meanwhile.
         StorageError: the copy cannot be written.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputRefused(
-            f"{path}: only {', '.join(SUFFIXES)} files can be read. Save the list as XLSX, CSV or Parquet."
-        )
-    return take(path, folder)
+    return take(path, folder, SUFFIXES)
 
 
 def read(

@@ -26,6 +26,9 @@ _ENCODINGS = {
 }
 """Python's names for them, and how users know them."""
 
+_BY_BYTE = ("cp1252", "iso8859-1", "iso8859-15", "cp850")
+"""Those that make some letter of nearly every byte, and so of UTF-8 too."""
+
 # utf-32 first: its mark begins with that of utf-16.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -85,6 +88,10 @@ def as_utf8(path: Path, original: Path, encoding: str, folder: Path) -> Utf8:
     mark, codec = next(((mark, marked) for mark, marked in _MARKS if beginning.startswith(mark)), (b"", codec))
     if codec == "utf-16" and not mark:
         codec = "utf-16-le"  # what Windows programs write
+    if not mark and codec in _BY_BYTE and _is_utf8(path):
+        raise InputRefused(
+            f"{original} is UTF-8 text, not {_ENCODINGS[codec]}: leave --encoding (input.encoding) out, or say utf-8."
+        )
     notes = [f"The file begins with a byte order mark; it was read as {codec} and the mark left out."] if mark else []
     if codec == "utf-8" and beginning.count(0) > len(beginning) * _MANY_NULS:
         raise InputRefused(
@@ -116,6 +123,20 @@ def _codec(encoding: str) -> str:
     if name not in _ENCODINGS:
         raise ConfigError(f"input.encoding: {encoding!r} is not one of {', '.join(_ENCODINGS.values())}")
     return name
+
+
+def _is_utf8(path: Path) -> bool:
+    """Return whether a text has letters beyond ASCII, all in UTF-8: by chance, no text of words in another encoding."""
+    decoder = codecs.getincrementaldecoder("utf-8")("strict")
+    is_ascii = True
+    with path.open("rb") as source:
+        for chunk in itertools.chain(chunks(source), [b""]):
+            is_ascii &= chunk.isascii()
+            try:
+                decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError:
+                return False
+    return not is_ascii
 
 
 def _rewrite(path: Path, original: Path, codec: str, target: Path, change: Callable[[str], str]) -> set[str]:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -53,9 +53,13 @@ class Snapshot:
     size: int
 
 
-def take(path: Path, folder: Path) -> Snapshot:
-    """Copy the file at *path* into *folder*; see :func:`kvk_enrich.readers.snapshot`."""
+def take(path: Path, folder: Path, suffixes: Collection[str]) -> Snapshot:
+    """Copy the file at *path*, with one of *suffixes*, into *folder*; see :func:`kvk_enrich.readers.snapshot`."""
     with _opened(path) as source:
+        if path.suffix.lower() not in suffixes:
+            raise InputRefused(
+                f"{path}: only {', '.join(suffixes)} files can be read. Save the list as XLSX, CSV or Parquet."
+            )
         before = os.fstat(source.fileno())
         _refuse_kind(path, before, source.read(16))
         source.seek(0)
@@ -74,10 +78,13 @@ def _opened(path: Path) -> BinaryIO:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise InputRefused(f"{path} cannot be opened: {error.strerror}.") from error
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
-    raise InputRefused(f"{path} is not a regular file but a folder, pipe or device. Name a file.")
+    if stat.S_ISDIR(mode):
+        raise InputRefused(f"{path} is a folder: name a file in it.")
+    raise InputRefused(f"{path} is not a regular file but a pipe or device. Name a file.")
 
 
 def _refuse_kind(path: Path, status: os.stat_result, beginning: bytes) -> None:
