@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kvk_enrich import write
 from kvk_enrich.identifiers import masking
 from kvk_enrich.record import Rows
+from kvk_enrich.write.failed import items
 
 HEADER = "row,value,number,kind,outcome,reason,detail,what_to_do,retryable,attempts,last_tried_at"
 CITIZEN = "citizen_number"
@@ -58,6 +59,13 @@ def test_a_line_tells_what_happened_and_what_to_do(mixed: Mixed, tmp_path: Path)
         "attempts": "4",
         "last_tried_at": "2026-11-21T10:30:15.250Z",
     }
+
+
+def test_people_read_the_cell_as_it_is(stage: Make, answered: Answer) -> None:
+    """The apostrophe against formulas is a CSV's own: a workbook has text cells, a page runs nothing."""
+    told = items(stage([{"raw": "-", "reason": "placeholder"}]), answered()).collect()
+
+    assert told["value"].to_list() == ["-"]
 
 
 def test_header_alone_when_all_is_answered(stage: Make, answered: Answer, tmp_path: Path) -> None:

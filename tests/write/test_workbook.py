@@ -123,6 +123,14 @@ def test_the_summary_has_counts_money_and_times(written: Path) -> None:
     assert summary["started (UTC)"] == datetime(2026, 11, 21, 10, 30, tzinfo=UTC).replace(tzinfo=None)
 
 
+def test_a_dutch_summary_is_dutch(mixed: Mixed, tmp_path: Path) -> None:
+    """The state too; names of sheets are as those of columns: the same in every language."""
+    write.workbook(RECORD, *mixed, COLUMNS, tmp_path / "out.xlsx", words("nl"))
+    book = openpyxl.load_workbook(tmp_path / "out.xlsx")
+    assert book.sheetnames == ["Enriched", "Failed items", "Summary"]
+    assert dict(book["Summary"].iter_rows(values_only=True))["stand"] == words("nl")(RECORD.state) != RECORD.state
+
+
 def test_a_list_without_rows(stage: Callable[..., Path], tmp_path: Path) -> None:
     """Headers alone make a workbook too."""
     done = write.workbook(RECORD, stage([]), answer_lines(), COLUMNS, tmp_path / "out.xlsx")

@@ -45,14 +45,15 @@ def failed(
         OSError: It cannot be written.
     """
     with os_errors():
-        items(staged, answers, words).sink_csv(path, maintain_order=True, **asdict(dialect))
+        cells = items(staged, answers, words).with_columns(inert(pl.col("value", "number", "detail")))
+        cells.sink_csv(path, maintain_order=True, **asdict(dialect))
     written = pl.scan_csv(path, infer_schema=False, glob=False, separator=dialect.separator)
     rows = written.select(pl.len()).collect().item()
     return described(path, int(rows))
 
 
 def items(staged: Path, answers: pl.DataFrame, words: Words = ENGLISH) -> pl.LazyFrame:
-    """Return the lines of the report, in input order."""
+    """Return the lines of the report, in input order; texts as they are, not made inert."""
     lines = pl.scan_parquet(staged, glob=False)
     rows = lines.select("enrich_row", "enrich_raw", *key(lines.collect_schema()), "enrich_reason")
     without_answer = answers.lazy().filter(pl.col("enrich_outcome").cast(pl.String).is_in(_NO_ANSWER))
@@ -83,12 +84,12 @@ def _line(words: Words) -> list[pl.Expr]:
 
     return [
         pl.col("enrich_row").alias("row"),
-        inert(pl.col("enrich_raw").str.slice(0, _VALUE_CHARACTERS)).alias("value"),
-        inert(pl.col("enrich_number")).alias("number"),
+        pl.col("enrich_raw").str.slice(0, _VALUE_CHARACTERS).alias("value"),
+        pl.col("enrich_number").alias("number"),
         pl.col("enrich_kind").alias("kind"),
         pl.col("enrich_outcome").alias("outcome"),
         reason.alias("reason"),
-        inert(pl.concat_str(told(_SENTENCES), pl.format(" ({})", "detail"), ignore_nulls=True)).alias("detail"),
+        pl.concat_str(told(_SENTENCES), pl.format(" ({})", "detail"), ignore_nulls=True).alias("detail"),
         told(_WHAT_TO_DO).alias("what_to_do"),
         reason.replace_strict(_RETRYABLE, default=None, return_dtype=pl.String).alias("retryable"),
         pl.col("attempts").fill_null(0),
