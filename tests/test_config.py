@@ -330,7 +330,7 @@ def test_a_problem_is_told_with_its_key_path(problems, toml, sentence):
         ),
         ({"max_euro": 3}, "max_euro: is no flag; did you mean max_eur?"),
         ({"output": "out.xls"}, "output.file: must end in .parquet, .csv or .xlsx, got 'out.xls'"),
-        ({"output": "out.txt"}, "output.file: must end in .parquet, .csv or .xlsx, got 'out.txt'"),
+        ({"output": "../out.txt"}, "output.file: must end in .parquet, .csv or .xlsx, got '../out.txt'"),
         ({"output": "no/out.csv"}, "output.file: there is no folder no; make it, or name another"),
         (
             {"refresh": True, "offline": True},
@@ -362,6 +362,12 @@ def test_all_problems_are_told_at_once(problems):
     """One reading of the message is enough."""
     toml = '[input]\nkind = "x"\n[budget]\nmax_eur = -1\n[source.kvk]\nworkers = 0\n'
     assert len(problems(toml, sample=0)) == 4
+
+
+def test_a_misspelt_field_has_a_near_one(job):
+    """As sources and products have."""
+    with pytest.raises(ConfigError, match=r"no field 'nme'.*; did you mean name\? \(from --compare\)$"):
+        job(environ=KEY, compare=["nme=naam"])
 
 
 def test_problems_say_where_the_value_came_from(job, folder):

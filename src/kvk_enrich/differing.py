@@ -33,7 +33,7 @@ def diff(old: str | Path, new: str | Path, output: str | Path | None, settings: 
     """
     old, new, output = Path(old), Path(new), None if output is None else Path(output)
     if output is not None and output.suffix.lower() not in _SUFFIXES:
-        raise ConfigError(f"-o: must end in {' or '.join(_SUFFIXES)}, got {output.name!r}")
+        raise ConfigError(f"-o: must end in {' or '.join(_SUFFIXES)}, got {str(output)!r}")
     with open_home(settings.home).workspace() as folder:
         before, after = _listed(old, folder / "old"), _listed(new, folder / "new")
         # A column that one of them has not was not asked for: it tells of no change.

@@ -255,7 +255,7 @@ def _form(file: Path) -> Literal["json", "parquet"]:
         case ".parquet":
             return "parquet"
         case _:
-            raise ConfigError(f"FILE: must end in .json or .parquet, got {file.name!r}")
+            raise ConfigError(f"FILE: must end in .json or .parquet, got {str(file)!r}")
 
 
 def _lines(home: Home, cache: Cache, company: Related) -> pl.DataFrame:

@@ -186,7 +186,14 @@ def _comparisons(value: object) -> object:
     texts = value.split(";") if isinstance(value, str) else value
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         raise ValueError(f'must be a list such as ["name=Klantnaam"], got {quoted(value)}')
-    return tuple(parse(text) for text in texts)
+    return tuple(map(_comparison, texts))
+
+
+def _comparison(text: str) -> Comparison:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ValueError(f"{error}{did_you_mean(text.partition('=')[0].strip(), FIELDS)}") from None
 
 
 def _each_field_once(value: tuple[Comparison, ...]) -> tuple[Comparison, ...]:

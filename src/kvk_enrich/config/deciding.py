@@ -168,7 +168,7 @@ def _check_together(sections: Sections, output: Path) -> None:
     problems = []
     suffix = output.suffix.lower()
     if suffix not in {".parquet", ".csv", ".xlsx"}:
-        problems.append(f"output.file: must end in .parquet, .csv or .xlsx, got {quoted(output.name)}")
+        problems.append(f"output.file: must end in .parquet, .csv or .xlsx, got {str(output)!r}")
     elif sections.output.format is not None and suffix != f".{sections.output.format}":
         problems.append(f"output.format: is {sections.output.format}, but output.file ends in {suffix}; leave one out")
     if not output.absolute().parent.is_dir():
@@ -194,7 +194,7 @@ def _metrics(asked: Output) -> Iterator[str]:
     if asked.metrics is None:
         return
     if asked.metrics.suffix != ".prom":
-        yield f"output.metrics: must end in .prom, or no exporter reads it, got {quoted(asked.metrics.name)}"
+        yield f"output.metrics: must end in .prom, or no exporter reads it, got {str(asked.metrics)!r}"
     if not asked.metrics.absolute().parent.is_dir():
         yield f"output.metrics: there is no folder {asked.metrics.parent}; make it, or name another"
 
