@@ -80,6 +80,13 @@ def test_what_may_be_a_citizens_number_is_not_shown(job: Job, text: str):
     assert "1234.56.782" not in said
 
 
+@pytest.mark.parametrize("text", [DELICATE, DELICATE.lower(), "NL 1234.56.782 B01"])
+def test_what_is_starred_looks_alike_as_typed_and_as_read(job: Job, text: str):
+    """Nine digits are hidden, and what follows them in neither."""
+    told = explaining.explain(job, text)
+    assert told.text.upper().replace(" ", "").replace(".", "") == told.number == "NL*********B01"
+
+
 @pytest.mark.parametrize("text", [COMPANY, RSIN, "NL123456789B001", "1234567 / 7654321"])
 def test_any_other_text_is_shown_as_given(job: Job, text: str):
     """Also where no number is read from it: what could be nobody's number helps to mend the cell."""

@@ -80,7 +80,7 @@ def explain(job: Job, text: str, *, progress: Progress | None = None, clock: Clo
     shown = text if number else masking.refused(text, read["enrich_reason"])
     steps, cost = ((), 0) if number is None else _steps(job, kind, number, progress, clock, hidden=hidden)
     return Explanation(
-        text=masking.starred(text) if hidden else shown,
+        text=_starred(text, number[11:]) if hidden else shown,
         number=vat.masked(number) if hidden else number,
         kind=kind,
         reason=read["enrich_reason"],
@@ -89,6 +89,13 @@ def explain(job: Job, text: str, *, progress: Progress | None = None, clock: Clo
         steps=steps,
         cost_eur=euro(cost),
     )
+
+
+def _starred(text: str, ending: str) -> str:
+    """Return *text* without its digits; with the *ending* of the number that is shown beside it, if it has that too."""
+    if text[-len(ending) :].upper() != ending:
+        return masking.starred(text)
+    return masking.starred(text[: -len(ending)]) + text[-len(ending) :]
 
 
 def _steps(
