@@ -126,7 +126,8 @@ class Result:
         staged = self.listed.staged
         if draft.suffix.lower() == ".xlsx":
             return write.workbook(run, staged, self.answers, self.added, draft, words(self.job.lang))
-        return write.enriched(staged, self.answers, self.added, draft, write.DIALECTS[self.job.csv_dialect])
+        dialect, decimals = write.DIALECTS[self.job.csv_dialect], self.listed.decimals
+        return write.enriched(staged, self.answers, self.added, draft, dialect, decimals=decimals)
 
     def _branches(self, drafts: Mapping[Path, Path]) -> record.OutputFile | msgspec.UnsetType:
         listed, target = self.known.branches(), branches_file(self.job)
