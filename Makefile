@@ -19,7 +19,7 @@ install: $(READY)  ## Make .venv with the pinned, hash-checked packages and this
 
 $(READY): .ci/constraints.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "kvk-enrich needs Python 3.11 or newer; none was found. Name one: make PYTHON=/path/to/python3" >&2; exit 1; }
-	@echo "Setting up $(VENV) with $$($(PYTHON) --version) (once; about a minute)"
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version) (once; one to seven minutes)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --only-binary :all: --require-hashes -r .ci/constraints.txt
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -47,7 +47,7 @@ cover: $(READY)  ## Run the tests and fail below the branch coverage gate
 bench: $(READY)  ## Measure pace, resume, warm runs, spreadsheets and start-up against their bars
 	@$(BIN)/python -m pytest tests/benchmarks -m benchmark -s -p no:xdist --timeout 1200
 
-torture: $(READY)  ## Prove the promises at full length and renew docs/reliability.md (about an hour)
+torture: $(READY)  ## Prove the promises at full length and renew docs/reliability.md (takes hours)
 	@$(BIN)/python -m pytest tests/faults tests/proofs tests/e2e/test_nights.py --torture -m "not benchmark and not network" -p no:xdist
 	@$(BIN)/python -m tests.docs.reliability
 
@@ -68,5 +68,5 @@ lock: pyproject.toml  ## Renew the pinned versions (for maintainers; needs uv)
 	$(LOCK) --group dev --extra otel pyproject.toml -o .ci/constraints.txt
 	$(LOCK) --group audit -o .ci/audit.txt
 
-clean:  ## Remove the environment and all that was made
+clean:  ## Remove the environment, the demo, and what tests and builds left
 	rm -rf $(VENV) $(DEMO) .coverage* htmlcov build dist

@@ -1,7 +1,8 @@
 """
 kvk-enrich: a list of Dutch KVK numbers in, what the register knows of each company out.
 
-The public API is what stands here; the recipes in ``pipelines/`` use nothing else.
+The public API is what stands here; the recipes in ``pipelines/`` use nothing else. What asks takes a job
+(:func:`load`), the rest settings (:func:`load_settings`); the README shows them at work.
 
 Example:
     >>> from kvk_enrich import load, run

@@ -1,5 +1,6 @@
 """README.md: its console blocks were run as they stand, its tables are those of the program, its names exist."""
 
+import doctest
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -47,6 +48,18 @@ def test_every_block_printed_what_it_shows(reader):
     shown = readme.shown()
     printed = [_settled(command, reader.types(command)) for command, _ in shown]
     assert printed == [_settled(command, output) for command, output in shown]
+
+
+@pytest.mark.slow
+def test_the_program_shown_does_what_it_shows(tmp_path, monkeypatch):
+    """Who pastes it gets what stands there."""
+    (program,) = re.findall(r"^```pycon\n(.*?)^```$", readme.TEXT, re.MULTILINE | re.DOTALL)
+    (tmp_path / "data").symlink_to(readme.ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KVK_ENRICH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KVK_ENRICH_SOURCE_PRACTICE_LATENCY_SECONDS", "0")
+    example = doctest.DocTestParser().get_doctest(program, {}, "README.md", None, None)
+    assert doctest.DocTestRunner().run(example).failed == 0
 
 
 def test_products_and_prices_are_those_of_the_program():
