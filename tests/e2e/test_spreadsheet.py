@@ -23,8 +23,9 @@ def klanten(tmp_path: Path) -> Path:
     """A workbook with a second sheet, a number cell, a text cell, an empty row and a stand-in."""
     first, second = existing(2)
     book = openpyxl.Workbook()
-    for row in (["klant", "KvK-nummer"], ["a", int(first)], [], ["b", second], ["c", "n.v.t."]):
-        book.active.append(row)
+    lines = (["klant", "KvK-nummer", "omzet"], ["a", int(first), 1.234], [None], ["b", second], ["c", "n.v.t.", 5])
+    for line in lines:
+        book.active.append(line)
     book.active.title = "Klanten"
     book.create_sheet("Oud").append(["leeg"])
     book.save(tmp_path / "klanten.xlsx")
@@ -72,12 +73,15 @@ def test_a_list_that_no_sheet_holds_is_refused_before_any_call(tmp_path: Path):
 
 
 def test_a_csv_for_a_dutch_spreadsheet(tmp_path: Path, klanten: Path):
-    """Semicolons and a byte order mark, in the enriched list and the failed items alike."""
+    """Semicolons and a byte order mark, in the enriched list and the failed items alike; numbers with a comma."""
     out = tmp_path / "verrijkt.csv"
     assert enrich(tmp_path, klanten, "-o", out, "--csv-dialect", "excel-nl").returncode == 0
-    for path, header in ((out, "klant;KvK-nummer;enrich_outcome;"), (tmp_path / "verrijkt.failed.csv", "row;value;")):
+    headers = {out: "klant;KvK-nummer;omzet;enrich_outcome;", tmp_path / "verrijkt.failed.csv": "row;value;"}
+    for path, header in headers.items():
         text = path.read_bytes().decode("utf-8-sig")
         assert path.read_bytes().startswith(b"\xef\xbb\xbf")
         assert text.startswith(header)
     assert record_of(out)["outputs"]["enriched"]["rows"] == 4
-    assert pl.read_csv(out, separator=";")["kvk_number"].drop_nulls().len() == 2
+    lines = pl.read_csv(out, separator=";", infer_schema=False)
+    assert lines["kvk_number"].drop_nulls().len() == 2
+    assert lines["omzet"].to_list() == ["1,234", None, None, "5"]
