@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from filelock import UnixFileLock
 from tests.state.parts import as_nobody, child, modes, said
 
 from kvk_enrich.errors import StateInUse, StorageError
@@ -113,6 +114,30 @@ with home.workspace() as folder, held(home.locks / "cache", seconds=0, what="the
     print(folder, flush=True)
     sys.stdin.readline()
 """
+
+
+def test_a_workspace_that_was_half_removed_goes_too(tmp_path: Path):
+    """Its lock is gone already; what is not of a run is left alone."""
+    home = open_home(tmp_path)
+    half, other = tmp_path / "tmp" / "run-half", tmp_path / "tmp" / "other"
+    for folder in (half, other):
+        folder.mkdir()
+        (folder / "list.csv").write_text("kvk\n")
+    with home.workspace():
+        assert (half.exists(), other.exists()) == (False, True)
+
+
+def test_what_cannot_be_cleaned_up_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The work was done; the next run removes what is left."""
+
+    def broken(_lock: UnixFileLock) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    home = open_home(tmp_path)
+    with monkeypatch.context() as failing, home.workspace() as folder:
+        failing.setattr(UnixFileLock, "_release", broken)
+    with home.workspace():
+        assert not folder.exists()
 
 
 def test_a_killed_run_s_workspace_is_swept_a_live_one_s_kept(tmp_path: Path):

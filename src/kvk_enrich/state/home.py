@@ -98,7 +98,9 @@ class Home:
                 self._sweep(keep=folder)
                 yield folder
             finally:
-                lock.release()
+                # The work is done: what cannot be cleaned up is left to the next run.
+                with suppress(OSError):
+                    lock.release()
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _made(self) -> tuple[Path, BaseFileLock]:
@@ -137,19 +139,34 @@ class Home:
 
     def _sweep(self, keep: Path | None = None) -> None:
         for folder in (self.root / "tmp").iterdir():
+            # Looked at before its lock is: no run has a file before it has that.
+            has_files = _has_files(folder)
             if folder == keep:
                 continue
-            if not (folder / ".lock").exists():
-                with suppress(OSError):  # of a run that died before it had its lock; nothing else is an empty folder
+            if (folder / ".lock").exists():
+                _remove_unless_held(folder)
+            elif has_files and folder.name.startswith("run-"):  # half removed by its run
+                shutil.rmtree(folder, ignore_errors=True)
+            else:
+                with suppress(OSError):  # of a run that died before it had its lock, if it is empty
                     folder.rmdir()
-                continue
-            lock = lock_file(folder / ".lock")
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            shutil.rmtree(folder, ignore_errors=True)
-            lock.release()
+
+
+def _has_files(folder: Path) -> bool:
+    try:
+        return any(folder.iterdir())
+    except OSError:  # gone by now, or no folder
+        return False
+
+
+def _remove_unless_held(folder: Path) -> None:
+    lock = lock_file(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    lock.release()
 
 
 def open_home(root: Path) -> Home:
