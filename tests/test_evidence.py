@@ -35,6 +35,7 @@ def test_it_holds_all_that_the_run_rests_on(made: tuple[Path, Finished]):
     assert (pack / "input.csv").read_bytes() == (pack.parent / "list.csv").read_bytes()
     assert (pack / "out.parquet").read_bytes() == (pack.parent / "out.parquet").read_bytes()
     assert pack.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in pack.iterdir()} == {0o600}
     for line in (pack / "SHA256SUMS").read_text().splitlines():
         sha256, _, name = line.partition("  ")
         assert hashlib.sha256((pack / name).read_bytes()).hexdigest() == sha256

@@ -70,15 +70,18 @@ class Pack:
 
     def add(self, name: str, data: bytes) -> None:
         """Put a file in."""
-        path = self.folder / name
-        path.parent.mkdir(mode=_OWNER_ONLY, exist_ok=True)
-        path.write_bytes(data)
+        self.place(name).write_bytes(data)
 
     def copy(self, path: Path, name: str) -> None:
         """Put a copy of the file at *path* in."""
-        copied = self.folder / name
-        copied.parent.mkdir(mode=_OWNER_ONLY, exist_ok=True)
-        shutil.copyfile(path, copied)
+        shutil.copyfile(path, self.place(name))
+
+    def place(self, name: str) -> Path:
+        """Return where the file of this *name* goes: it is there, empty, and its owner's alone."""
+        path = self.folder / name
+        path.parent.mkdir(mode=_OWNER_ONLY, exist_ok=True)
+        path.touch(mode=0o600)
+        return path
 
     def close(self, run: record.RunRecord, outputs: Mapping[str, str], *, source: str, requester: str | None) -> str:
         """Write the manifest over all that is in, and return its SHA-256."""

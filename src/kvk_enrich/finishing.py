@@ -115,7 +115,7 @@ class Result:
         pack.add(evidence.CONFIG, deciding_json(job))
         pack.add(evidence.CONSULTATIONS, evidence.consultations(self.answers, job.vies.requester))
         self.known.proofs().with_columns(raw_sha256=_sha256(pl.col("raw"))).write_parquet(
-            pack.folder / evidence.ANSWERS, compression="zstd"
+            pack.place(evidence.ANSWERS), compression="zstd"
         )
         made = msgspec.structs.asdict(run.outputs) if run.outputs else {}
         names = {name: Path(file.path).name for name, file in made.items() if file}
