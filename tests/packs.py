@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import msgspec
+import polars as pl
 from tests.harness import mixed
 
 from kvk_enrich import evidence, flow, record
@@ -37,8 +38,8 @@ def run(folder: Path, listed: Sequence[str], output: str = "out.parquet", **flag
     return flow.run(load(settings | {"evidence": folder / "pack"} | flags, environ=QUICK))
 
 
-def made_anew(folder: Path) -> None:
-    """Write manifest, checksums and the record's hashes anew over what is in *folder*, as a forger would."""
+def made_anew(folder: Path, outcomes: pl.Series | None = None) -> None:
+    """Write manifest, checksums and the record anew over what is in *folder*, as a forger would; *outcomes* counted."""
     manifest = evidence.read_manifest(folder)
     assert manifest is not None
     name = manifest.outputs["record"]
@@ -49,10 +50,10 @@ def made_anew(folder: Path) -> None:
         key: made and msgspec.structs.replace(made, sha256=hashes[Path(made.path).name])
         for key, made in msgspec.structs.asdict(told.outputs).items()
     }
-    (folder / name).write_bytes(
-        record.to_json(msgspec.structs.replace(told, outputs=msgspec.structs.replace(told.outputs, **outputs)))
-    )
-    sealed(folder, manifest)
+    counted = told.rows if outcomes is None else record.Rows.of(dict(outcomes.value_counts().iter_rows()))
+    forged = msgspec.structs.replace(told, outputs=msgspec.structs.replace(told.outputs, **outputs), rows=counted)
+    (folder / name).write_bytes(record.to_json(forged))
+    sealed(folder, msgspec.structs.replace(manifest, rows=counted))
 
 
 def sealed(folder: Path, manifest: Manifest) -> None:

@@ -6,49 +6,32 @@ counted again, and what is said of companies must follow from the registers' own
 """
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
 import polars as pl
 
-from kvk_enrich import disk, evidence, record, routes
-from kvk_enrich.columns import PRODUCTS, schema
+from kvk_enrich import disk, evidence, record
+from kvk_enrich.columns import ENRICH, schema
 from kvk_enrich.errors import InputRefused
 from kvk_enrich.evidence import Manifest
-from kvk_enrich.knowing import TYPING
 from kvk_enrich.model import Status
-from kvk_enrich.routes import Known, Wish
-from kvk_enrich.state.cache import typed
-from kvk_enrich.write.cells import as_cell, inert
+from kvk_enrich.reasons import REASONS
+from kvk_enrich.rebuilding import Rebuilt, rebuild
+from kvk_enrich.version import __version__
 
-_KEYS: Final = {
-    "basisprofiel": "kvk_number",
-    "lookup": "kvk_number",
-    "enriched": "kvk_number",
-    "naamgeving": "kvk_number",
-    "vestigingsprofiel": "branch_number",
-    "vies": "vat_number",
-    "validate-vat": "vat_number",
-}
-"""The products whose answers an enriched row can be held against, and the column that leads to the answer."""
+_UNANSWERED: Final = (Status.FAILED, Status.DEFERRED)
+_STATUS: Final = {reason.code: reason.status.value for reason in REASONS.values()}
 
-_JUDGES: Final = ("vies", "validate-vat")
-"""The products that judge VAT numbers: where one did, nobody else tells of it."""
+_NAMED: Final = 5
+"""How many columns of a row are named."""
 
-_OF_THE_ROW: Final = ("kvk_branch_number", "vat_number")
-"""Columns in which a row's own number may stand instead of the one that the register tells."""
-
-
-_IN_WORKBOOKS: Final = (
-    *("enrich_outcome", "enrich_kind", "enrich_number", "enrich_flags"),
-    *("kvk_number", "kvk_name", "kvk_legal_form", "kvk_sbi_code", "kvk_visit_postcode"),
-    *("vat_number", "vat_status", "vat_consultation_number"),
-)
-"""Columns that are plain text in a workbook too; the others are cells of its own sorts."""
+_OF_THE_RUN: Final = "enrich_cached"
+"""Whether an answer was known before only the run knew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +54,7 @@ class Verified:
     problems: tuple[str, ...]
 
 
-def verify(path: Path, *, manifest_sha256: str | None = None) -> Verified:
+def verify(path: str | Path, *, manifest_sha256: str | None = None) -> Verified:
     """
     Check an evidence pack (its folder, its manifest or the run record in it), or the outputs of a run by its record.
 
@@ -82,6 +65,7 @@ def verify(path: Path, *, manifest_sha256: str | None = None) -> Verified:
     Raises:
         InputRefused: there is neither a pack nor a run record.
     """
+    path = Path(path)
     folder = path if path.is_dir() else path.parent
     if path.is_dir() or path.name == evidence.MANIFEST or (folder / evidence.MANIFEST).exists():
         return _pack(folder, manifest_sha256)
@@ -94,18 +78,22 @@ def _outputs(path: Path) -> Verified:
         raise InputRefused(f"{path} is neither an evidence pack nor the record of a run (out.run.json).")
     made = {} if run.outputs is None else msgspec.structs.asdict(run.outputs)
     named = {name: output for name, output in made.items() if output}
-    problems = [problem for output in named.values() if (problem := _touched(path, output))]
-    return Verified(str(path), len(named) - len(problems), 0, None, tuple(problems))
+    problems = {name: _touched(path, output) for name, output in named.items()}
+    files = sum(not found for found in problems.values())
+    return Verified(str(path), files, 0, None, tuple(problem for found in problems.values() for problem in found))
 
 
-def _touched(run: Path, output: record.OutputFile) -> str | None:
-    """Return what is wrong with an output: it is looked for where the record says, and beside the record."""
+def _touched(run: Path, output: record.OutputFile) -> list[str]:
+    """Return what is wrong with an output: the one beside the record, else the one where it was written."""
     told = Path(output.path)
-    place = told if told.exists() else run.with_name(told.name)
+    beside = run.with_name(told.name)
+    place = beside if beside.exists() else told.absolute()
     if not place.exists():
-        return f"{told} is missing"
-    place = place / evidence.MANIFEST if place.is_dir() else place
-    return None if place.is_file() and disk.sha256(place) == output.sha256 else f"{place} is not what the run wrote"
+        return [f"{place} is missing"]
+    if evidence.read_manifest(place) is not None:
+        return [f"{place}: {problem}" for problem in _pack(place, output.sha256).problems]
+    is_same = place.is_file() and disk.sha256(place) == output.sha256
+    return [] if is_same else [f"{place} is not what the run wrote"]
 
 
 def _pack(folder: Path, expected: str | None) -> Verified:
@@ -167,57 +155,25 @@ def _contradictions(folder: Path, manifest: Manifest, touched: Mapping[str, str]
 
 
 def _proven(folder: Path, manifest: Manifest, touched: Mapping[str, str]) -> tuple[int, list[str]]:
-    """Return how many rows follow from the answers, and what does not."""
-    enriched = manifest.outputs.get("enriched", "")
-    if not {enriched, evidence.ANSWERS, evidence.CONFIG} <= {item.name for item in manifest.files} - touched.keys():
-        return 0, ["the rows cannot be held against the answers, as one of both was changed"]
+    """Return how many rows follow from list, configuration and answers, and what does not."""
+    files = {item.name for item in manifest.files} - touched.keys()
+    listed = next((name for name in sorted(files) if name.startswith("input.")), "")
+    enriched, told = (manifest.outputs.get(name, "") for name in ("enriched", "record"))
+    needed = {listed, enriched, told, evidence.ANSWERS, evidence.CONFIG, evidence.CONSULTATIONS}
+    run = _record(folder / told) if needed <= files else None
+    if run is None:
+        return 0, ["the rows cannot be held against the answers, as one of the files that this takes was changed"]
     try:
-        rows = _rows(folder / enriched)
         answers = pl.read_parquet(folder / evidence.ANSWERS, glob=False)
-        wish, has_pairs = _wish((folder / evidence.CONFIG).read_bytes())
-        known = _known(answers)
-        problems = [*_miscounted(rows, manifest), *_forged(answers), *_underived(rows, known, wish, has_pairs)]
-        problems += [problem for product in known for problem in _unfounded(product, rows, known)]
-        problems += [*_unproven(rows, manifest, known), *_unconsulted(folder / evidence.CONSULTATIONS, known)]
+        config = (folder / evidence.CONFIG).read_bytes()
+        with TemporaryDirectory(prefix="kvk-enrich-") as work:
+            rebuilt = rebuild(folder / listed, folder / enriched, config, answers, run, Path(work))
+        problems = [*_miscounted(rebuilt.shown, manifest), *_forged(answers), *_deviating(rebuilt, manifest)]
+        problems += [*_unproven(rebuilt, answers), *_unconsulted(folder / evidence.CONSULTATIONS, rebuilt)]
+        problems += _unlisted(folder, manifest, rebuilt, files)
     except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001  bytes of a forger may fail anywhere
         return 0, [f"the rows cannot be held against the answers: {type(error).__name__}: {error}"]
-    return (0 if problems else rows.height), problems
-
-
-def _wish(config: bytes) -> tuple[Wish, bool]:
-    """Return what was wanted of whom, and whether rows may have two numbers."""
-    told = json.loads(config)
-    source, vat_source = told["source"][0], told["vies"][0]
-    products = tuple(product for product in told["products"] if product != "none")
-    return Wish(source, vat_source, products, is_kvk=source != "kvkbase"), len(told["columns"]) > 1
-
-
-def _known(answers: pl.DataFrame) -> Known:
-    """Return the answers, read anew, as a run knows them."""
-    moments = pl.col("fetched_at").dt.replace_time_zone(None)
-    told = answers.with_columns(moments, run=pl.lit(""), reason=pl.lit(None, pl.String))
-    return {str(product): _read(part, str(product)) for (product,), part in told.group_by("product")}
-
-
-def _read(answers: pl.DataFrame, product: str) -> pl.DataFrame:
-    columns = typed(answers, product, TYPING)
-    zoned = [name for name, dtype in columns.schema.items() if isinstance(dtype, pl.Datetime)]
-    return columns.with_columns(pl.col(zoned).dt.replace_time_zone("UTC")).drop("kind", "register")
-
-
-def _rows(path: Path) -> pl.DataFrame:
-    """Return the enriched rows; from CSV and XLSX all as text."""
-    match path.suffix.lower():
-        case ".parquet":
-            return pl.read_parquet(path, glob=False)
-        case ".xlsx":
-            sheet = pl.read_excel(path, infer_schema_length=0, drop_empty_rows=False)
-            return sheet.select(name for name in sheet.columns if name in _IN_WORKBOOKS)
-        case _:
-            with path.open(encoding="utf-8-sig") as file:
-                head = file.readline()
-            separator = max(",;\t", key=head.count)
-            return pl.read_csv(path, separator=separator, infer_schema=False, glob=False)
+    return (0 if problems else rebuilt.shown.height), problems
 
 
 def _miscounted(rows: pl.DataFrame, manifest: Manifest) -> Iterator[str]:
@@ -234,103 +190,99 @@ def _forged(answers: pl.DataFrame) -> Iterator[str]:
             yield f"the answer of {register} to {product} {number} was changed"
 
 
-def _underived(rows: pl.DataFrame, known: Known, wish: Wish, has_pairs: bool) -> Iterator[str]:  # noqa: FBT001
-    """Yield the rows whose outcome, company or time does not follow from the answers on the way from their number."""
-    kind, outcome = pl.col("enrich_kind").cast(pl.String), pl.col("enrich_outcome").cast(pl.String)
-    said = rows.with_row_index("row", offset=1).with_columns(kind, outcome)
-    said = said.filter(outcome.is_in([Status.FOUND.value, Status.NOT_FOUND.value]))
-    numbers = said.select(kind="enrich_kind", number="enrich_number").unique(maintain_order=True)
-    resolved = routes.resolve(numbers.with_columns(wanted=True), known, wish)
-    names = [name for name in ("kvk_number",) if name in rows.columns]
-    told = routes.answers(resolved, known, pl.DataFrame(schema=routes.GAP), wish, names, "")
-    told = told.rename({"kind": "enrich_kind", "number": "enrich_number"}).with_columns(outcome)
-    compared = ["enrich_outcome", "enrich_fetched_at", *names]
-    follows = told.select("enrich_kind", "enrich_number", *_as_in(said, told.select(compared), ""))
-    held = said.join(follows, on=["enrich_kind", "enrich_number"], how="left", suffix="_expected", nulls_equal=True)
-    disagree = _text(held, "enrich_flags").str.contains("numbers_disagree").fill_null(value=False)
-    for name in compared:
-        if f"{name}_expected" not in held.columns or (has_pairs and name == "enrich_fetched_at"):
-            continue
-        shown, expected = _text(held, name), _text(held, f"{name}_expected")
-        # The other number of a row may tell what its first does not.
-        of_other = (expected.is_null() | disagree) if has_pairs and name == "kvk_number" else pl.lit(value=False)
-        for row in held.filter(shown.ne_missing(expected) & ~of_other)["row"].sort():
-            yield f"row {row}: {name} does not follow from the answers of the registers"
-
-
-def _text(frame: pl.DataFrame, name: str) -> pl.Expr:
-    """Return a column as text, as empty as a cell of a CSV is."""
-    if isinstance(frame.schema.get(name), pl.List):
-        return pl.col(name).list.join("; ")
-    return pl.col(name).cast(pl.String).replace("", None) if name in frame.columns else pl.lit(None, pl.String)
-
-
-def _unfounded(product: str, rows: pl.DataFrame, known: Known) -> Iterator[str]:
-    """Yield the rows whose columns do not follow from the answers to *product*."""
-    key = _KEYS.get(product)
-    if key is None or key not in rows.columns:
+def _deviating(rebuilt: Rebuilt, manifest: Manifest) -> Iterator[str]:
+    """Yield what of the enriched list does not follow from list, configuration and answers."""
+    shown, rows = rebuilt.shown, rebuilt.rows
+    if manifest.requester != rebuilt.requester:
+        yield f"{evidence.MANIFEST} names another requester than {evidence.CONFIG}"
+    if shown.height != rows.height:
+        yield f"the enriched list has {shown.height:,} rows, the list {rows.height:,}"
         return
-    typed_rows = (
-        known[product].with_columns(pl.col("number").alias(key)).select(key, *schema(PRODUCTS[product]).keys() - {key})
-    )
-    if product != "vies":
-        typed_rows = typed_rows.filter(known[product]["status"] == Status.FOUND.value)
-    expected = typed_rows.select(key, *_as_in(rows, typed_rows, key))
-    held = rows.with_row_index("row", offset=1).join(expected, on=key, suffix="_expected", maintain_order="left")
-    nobody = pl.Series(dtype=pl.String)
-    judged = pl.concat([nobody, *(known[judge]["number"] for judge in _JUDGES if judge in known)])
-    for name in expected.columns[1:]:
-        shown, follows = pl.col(name), pl.col(f"{name}_expected")
-        if rows.schema[name] == pl.String:
-            shown, follows = (text.replace("", None) for text in (shown, follows))
-        others = sum(name in schema(PRODUCTS[other]) for other in known) > 1
-        wrong = (shown != follows) if others else shown.ne_missing(follows)
-        if name.startswith("vat_") and product not in _JUDGES:
-            wrong &= ~pl.col("vat_number").is_in(judged.implode())
-        for row in held.filter(wrong & ~(follows.is_null() & others))["row"]:
-            yield f"row {row}: {name} does not follow from the answer of the register"
+    # Another version may have added columns since; those of the list, and what became of it, are always there.
+    needed = rows.columns if manifest.version == __version__ else [*rows.columns[: rebuilt.own], *schema(ENRICH)]
+    yield from (f"column {name} is missing" for name in needed if name not in shown.columns)
+    yield from (f"column {name} was added" for name in shown.columns if name not in rows.columns)
+    wrong: dict[int, list[str]] = {}
+    for name in rows.columns:
+        if name in shown.columns and name != _OF_THE_RUN:
+            for place in _wrong(name, shown, rows).arg_true():
+                wrong.setdefault(place + 1, []).append(name)
+    for row, names in sorted(wrong.items()):
+        further = f" and {len(names) - _NAMED} more columns" if len(names) > _NAMED else ""
+        said = ", ".join(names[:_NAMED]) + further
+        yield f"row {row}: {said}: not what follows from the list and the answers of the registers"
 
 
-def _as_in(rows: pl.DataFrame, typed: pl.DataFrame, key: str) -> Iterator[pl.Expr]:
-    """Yield the columns of *typed* that *rows* have, as they are written there: in CSV and XLSX as text."""
-    for name, dtype in typed.schema.items():
-        if name not in rows.columns or name in (*_OF_THE_ROW, key):
-            continue
-        if rows.schema[name] == dtype:
-            yield pl.col(name)
-        elif rows.schema[name] == pl.String and not dtype.is_float():
-            yield as_cell(pl.col(name), dtype).cast(pl.String).alias(name)
+def _wrong(name: str, shown: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:
+    """Return in which rows a column is not what follows."""
+    told, follows = shown[name], rows[name]
+    if name == "enrich_flags":
+        return _codes(told).ne_missing(_codes(follows))
+    if name not in {"enrich_outcome", "enrich_reason"}:
+        is_other = told.dtype != follows.dtype
+        return pl.repeat(value=True, n=told.len(), eager=True) if is_other else told.ne_missing(follows)
+    # Why there is no answer the run alone knew; of what is not found, the register said why.
+    differ = _text(told).ne_missing(_text(follows))
+    is_left_open = _are(shown, *_UNANSWERED) & _are(rows, *_UNANSWERED)
+    if name == "enrich_outcome":
+        return differ & ~is_left_open
+    meant = told.replace_strict(_STATUS, default=None, return_dtype=pl.String)
+    is_free = is_left_open | (_are(shown, Status.NOT_FOUND) & _are(rows, Status.NOT_FOUND))
+    return differ & ~(is_free & meant.eq_missing(_text(shown["enrich_outcome"])))
 
 
-def _unproven(rows: pl.DataFrame, manifest: Manifest, known: Known) -> Iterator[str]:
+def _are(rows: pl.DataFrame, *outcomes: Status) -> pl.Series:
+    return _text(rows["enrich_outcome"]).is_in([outcome.value for outcome in outcomes]).fill_null(value=False)
+
+
+def _text(values: pl.Series) -> pl.Series:
+    return values.cast(pl.String)
+
+
+def _codes(flags: pl.Series) -> pl.Series:
+    """Return flags as text, but that an answer was too old: how old was too old, the run alone knew."""
+    listed = flags if isinstance(flags.dtype, pl.List) else flags.cast(pl.String).str.split("; ")
+    return listed.list.filter(pl.element() != "stale").list.join("; ").fill_null("")
+
+
+def _unproven(rebuilt: Rebuilt, answers: pl.DataFrame) -> Iterator[str]:
     """Yield VAT numbers that VIES called valid without the proof that was asked for."""
-    if manifest.requester is None or "vies" not in known or "vat_consultation_number" not in rows.columns:
+    rows = rebuilt.shown
+    if rebuilt.requester is None or "vat_consultation_number" not in rows.columns:
         return
-    judged = pl.col("vat_number").is_in(known["vies"]["number"].implode())
-    valid = judged & (pl.col("vat_status").cast(pl.String) == "valid")
-    proof = pl.col("vat_consultation_number").cast(pl.String)
-    for row in rows.with_row_index("row", offset=1).filter(valid & (proof.is_null() | (proof == "")))["row"]:
-        yield f"row {row}: a valid VAT number without consultation number"
+    judged = rows["vat_number"].is_in(answers.filter(pl.col("product") == "vies")["number"].implode())
+    proof = _text(rows["vat_consultation_number"]).fill_null("")
+    for place in (judged & (_text(rows["vat_status"]) == "valid") & (proof == "")).arg_true():
+        yield f"row {place + 1}: a valid VAT number without consultation number"
 
 
-def _unconsulted(path: Path, known: Known) -> Iterator[str]:
-    """Yield the lines of the consultations that are not what VIES answered."""
-    lines = pl.read_csv(path, infer_schema=False, glob=False)
-    told = ["vat_status", "vat_consultation_number"]
-    nothing = pl.DataFrame(schema=dict.fromkeys(["vat_number", *told], pl.String))
-    parts = [
-        known[product].select(
-            pl.col("vat_number" if product == "enriched" else "number").alias("vat_number"),
-            *(inert(pl.col(name).cast(pl.String)) for name in told if name in known[product].columns),
-        )
-        for product in (*_JUDGES, "enriched")
-        if product in known and "vat_status" in known[product].columns
-    ]
-    said = pl.concat([nothing, *parts], how="diagonal").unique("vat_number", keep="first", maintain_order=True)
-    held = lines.select("vat_number", *told).join(said, on="vat_number", how="left", suffix="_said")
-    for number, *shown in held.with_columns(pl.col("vat_status_said").fill_null("unknown")).iter_rows():
-        if shown[:2] != shown[2:]:
-            yield f"{path.name}: what is said of {number} does not follow from the answer of VIES"
+def _unconsulted(path: Path, rebuilt: Rebuilt) -> Iterator[str]:
+    """Yield the lines of the consultations that are not what VIES answered, and those that are missing."""
+    shown, follows = path.read_bytes(), rebuilt.consultations
+    if shown == follows:
+        return
+    there, due = (dict.fromkeys(lines.splitlines()) for lines in (shown, follows))
+    for line in (line for line in there if line not in due):
+        yield f"{path.name}: what is said of {_number(line)} does not follow from the answer of VIES"
+    numbers = {_number(line) for line in there}
+    for number in (_number(line) for line in due):
+        if number not in numbers:
+            yield f"{path.name}: what VIES said of {number} is missing"
+    yield f"{path.name}: not what follows from the answers of VIES"
+
+
+def _number(line: bytes) -> str:
+    return line.partition(b",")[0].decode(errors="replace")
+
+
+def _unlisted(folder: Path, manifest: Manifest, rebuilt: Rebuilt, files: Container[str]) -> Iterator[str]:
+    """Say so when the file of branches is not what the register told of them."""
+    name = manifest.outputs.get("branches")
+    if name is None or name not in files:
+        if rebuilt.branches is not None:
+            yield "the branches cannot be held against the answers"
+    elif rebuilt.branches is None or not rebuilt.branches.equals(pl.read_parquet(folder / name, glob=False)):
+        yield f"{name} is not what follows from the answers of the registers"
 
 
 def _record(path: Path) -> record.RunRecord | None:
