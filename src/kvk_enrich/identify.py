@@ -32,11 +32,6 @@ _ADDED = ("enrich_raw", "enrich_number", "enrich_kind", "enrich_reason", "enrich
 _FLAGS = "enrich_flags"
 _OTHER = ("enrich_other_number", "enrich_other_kind")
 _TEXT = pl.String()
-_UTF8_IN_HEX: Final = (
-    "^(?:[0-7].|(?:c[2-9a-f]|d.)[89ab].|e0[ab].[89ab].|(?:e[1-9a-cef])(?:[89ab].){2}|ed[89].[89ab]."
-    "|f0[9ab].(?:[89ab].){2}|f[1-3](?:[89ab].){3}|f48.(?:[89ab].){2})*$"
-)
-"""Source: RFC 3629, section 4."""
 _MOSTLY_DATES: Final = 0.95
 _FEWEST_DIGITS: Final = 7
 _WANTED: Final = {None: "KVK or VAT", Kind.KVK: "KVK", Kind.VAT: "VAT", Kind.RSIN: "RSIN", Kind.BRANCH: "branch"}
@@ -303,11 +298,7 @@ def _as_text(column: str, dtype: pl.DataType) -> pl.Expr:
         raise InputRefused(f"column {column!r} holds {dtype}, not numbers or texts. Name another one with --column.")
     cell = own.column(column)
     if dtype == pl.Binary:
-        # A cast fails as a whole on one cell that is no UTF-8, even when a null or a condition
-        # hides it; decoding builds new cells, of the good ones only.
-        written = cell.bin.encode("hex")
-        utf8 = pl.when(written.str.contains(_UTF8_IN_HEX)).then(written).str.decode("hex").cast(_TEXT)
-        return pl.coalesce(utf8, "bytes " + written)
+        return pl.coalesce(own.utf8(cell), "bytes " + cell.bin.encode("hex"))
     return cell.cast(_TEXT)
 
 

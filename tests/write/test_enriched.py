@@ -104,6 +104,7 @@ def test_own_columns_of_other_types(mixed: Mixed, tmp_path: Path) -> None:
         "spot": [{"x": 1, "y": 2.5}] * 7,
         "flags": [{"on": True}] * 7,
         "blob": [b"\x00\xff"] * 7,
+        "old text": ["Café".encode()] * 7,
         "wait": [timedelta(hours=26)] * 7,
         "when": [datetime(2026, 1, 2, 3, 4, 5)] * 7,  # noqa: DTZ001  a list's own times may lack a zone
     }
@@ -123,6 +124,7 @@ def test_own_columns_of_other_types(mixed: Mixed, tmp_path: Path) -> None:
         "spot": "1 2.5",
         "flags": "true",
         "blob": "00ff",
+        "old text": "Café",
         "wait": "P1DT2H",
         "when": "2026-01-02T03:04:05.000000",
         "pair": "1; 2",

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from kvk_enrich import own
+
 _FORMULA = r"(^|[;\r\n]\s*)([=+\-@\t\r\n＝＋－＠])"  # noqa: RUF001  the full-width forms are meant
 _BEHIND_A_BREAK = r"([\r\n]\s*)([=+\-@＝＋－＠])"  # noqa: RUF001  where the break itself was guarded
 _GUARDED = [pattern.replace(")([", ")'([") for pattern in (_FORMULA, _BEHIND_A_BREAK)]
@@ -51,8 +53,8 @@ def as_cell(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     Return *value* as a CSV writer can take it, inert where it is text.
 
     Lists are joined with ``; ``; structs become their fields but the flags, joined by a space (an activity:
-    code and description); bytes become hex digits; times and durations are ISO 8601 in UTC with Z. Numbers,
-    dates and booleans stay as they are.
+    code and description); bytes become text where they are UTF-8, else hex digits; times and durations are
+    ISO 8601 in UTC with Z. Numbers, dates and booleans stay as they are.
     """
     if isinstance(dtype, pl.Datetime):
         return value.dt.strftime(_TIME)
@@ -74,7 +76,7 @@ def as_text(value: pl.Expr, dtype: pl.datatypes.DataTypeClass | pl.DataType) -> 
         case pl.Array(inner=inner):
             return as_text(value.arr.to_list(), pl.List(inner))
         case pl.Binary():
-            return value.bin.encode("hex")
+            return pl.coalesce(own.utf8(value), value.bin.encode("hex"))
         case pl.Duration():
             return value.dt.to_string("iso")
         case pl.List(inner=inner):
