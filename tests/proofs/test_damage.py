@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -96,6 +97,7 @@ def answers_of(home: Home) -> Answers:
     """Return all answers of cache and journal."""
     found: dict[tuple[str, str, str, str], frozenset[str]] = {}
     with closing(sqlite3.connect(home.journal)) as sql:
+        sql.text_factory = partial(str, encoding="utf-8", errors="replace")  # damaged rows are left where they are
         rows = sql.execute("SELECT register, product, kind, number, body FROM answer").fetchall()
     answers = []
     for *question, body in rows:
