@@ -141,11 +141,13 @@ def named(folder: Path, name: str) -> bool:
 
 
 def test_a_file_that_was_added_is_named(pack: Path):
-    """Links that lead nowhere too."""
+    """Links that lead nowhere too; the others are as they were."""
     with copied(pack) as folder:
         (folder / "more.txt").touch()
         (folder / "link").symlink_to("nowhere")
-        assert set(verify(folder).problems) == {"more.txt was added", "link was added"}
+        found = verify(folder)
+        assert set(found.problems) == {"more.txt was added", "link was added"}
+        assert found.files == verify(pack).files
 
 
 @settings(max_examples=12)

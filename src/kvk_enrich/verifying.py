@@ -108,7 +108,8 @@ def _pack(folder: Path, expected: str | None) -> Verified:
     problems += _contradictions(folder, manifest, touched)
     rows, unproven = _proven(folder, manifest, touched)
     problems += unproven
-    return Verified(str(folder), len(manifest.files) - len(touched), rows, told, tuple(dict.fromkeys(problems)))
+    intact = sum(item.name not in touched for item in manifest.files)
+    return Verified(str(folder), intact, rows, told, tuple(dict.fromkeys(problems)))
 
 
 def _touched_files(folder: Path, manifest: Manifest) -> Iterator[tuple[str, str]]:
