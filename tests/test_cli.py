@@ -5,10 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 from tests.here import command
 
-from kvk_enrich import cli
+from kvk_enrich import cli, errors
 from kvk_enrich.errors import ExitCode
 
 COMMANDS = [[], ["run"], ["plan"], ["budget"], ["budget", "show"], ["runs"], ["runs", "list"], ["runs", "show"]]
@@ -67,17 +68,37 @@ def test_a_signal_while_libraries_are_loaded_ends_at_once(tmp_path: Path, name: 
     assert (done.returncode, done.stderr) == (code, b"")
 
 
-def test_what_a_library_makes_of_a_signal_is_no_bug(monkeypatch: pytest.MonkeyPatch):
-    """DuckDB says "Query interrupted" when a signal comes while it works; without one that is a bug of ours."""
+@pytest.mark.parametrize("error", [RuntimeError("Query interrupted"), pl.exceptions.PanicException("in Python")])
+def test_what_a_library_makes_of_a_signal_is_no_bug(monkeypatch: pytest.MonkeyPatch, error: BaseException):
+    """DuckDB and polars make errors of their own when a signal comes while they work; without one they are bugs."""
 
     def interrupted(**_: object) -> None:
-        raise RuntimeError("Query interrupted")
+        raise error
 
     monkeypatch.setattr(cli, "app", interrupted)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(type(error)):
         cli._exit_code()
-    monkeypatch.setattr(cli, "_heeded", [ExitCode.TERMINATED])
+    monkeypatch.setattr(errors, "heeded", [ExitCode.TERMINATED])
     assert cli._exit_code() == ExitCode.TERMINATED
+
+
+SIGNALLED = """
+import os, signal
+from kvk_enrich import cli
+tell = lambda: os.kill(os.getpid(), signal.SIGTERM)
+cli._exit_code = lambda: {before} or 4
+heed_no_more = cli._heed_no_more
+cli._heed_no_more = lambda: heed_no_more() or {after}
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(("before", "after", "code"), [("tell()", "0", 143), ("0", "tell()", 4)])
+def test_a_signal_while_the_end_is_told_is_no_bug(before: str, after: str, code: int):
+    """Until all is decided it ends the run as it says; from then on it changes nothing."""
+    told = SIGNALLED.format(before=before, after=after)
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (code, b"")
 
 
 def test_a_wrong_flag_is_a_usage_error():

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn, Type
 import typer
 
 from kvk_enrich import __version__
-from kvk_enrich.errors import ConfigError, Declined, EnrichError, ExitCode, StorageError, Terminated
+from kvk_enrich.errors import ConfigError, Declined, EnrichError, ExitCode, StorageError, Terminated, exit_code_of
 from kvk_enrich.errors import heeded as _heeded
 from kvk_enrich.lang import ENGLISH, Words, words
 
@@ -829,7 +829,13 @@ def main() -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, _heed)
-    code = _exit_code()
+    try:
+        code = _exit_code()
+        _heed_no_more()
+    except BaseException:
+        if not _heeded:
+            raise
+        code = _heeded[-1]  # it came while the end was told
     try:
         sys.stderr.flush()
     except (OSError, AttributeError):
@@ -837,20 +843,22 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
+def _heed_no_more() -> None:
+    """Leave as it was decided: a signal that comes from here on changes nothing any more."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _exit_code() -> int | str | None:
     try:
         app(standalone_mode=True)
     except SystemExit as end:
-        return end.code
-    except Exception as error:
-        if _heeded:  # DuckDB makes "Query interrupted", an error of its own, of what a signal raises in it
-            return _heeded[-1]
-        if not isinstance(error, EnrichError):
+        return _heeded[-1] if _heeded and end.code == ExitCode.BUG else end.code
+    except BaseException as error:  # of what a signal raises in it DuckDB makes an error, polars a panic
+        code = exit_code_of(error)
+        if code == ExitCode.BUG:
             raise
-        _say(f"kvk-enrich: {error}")
-        return error.exit_code
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    except Terminated:
-        return ExitCode.TERMINATED
+        if isinstance(error, EnrichError) and not _heeded:
+            _say(f"kvk-enrich: {error}")
+        return code
     return ExitCode.COMPLETE

@@ -591,7 +591,8 @@ def test_what_is_no_file(row: Row, bench: Bench, monkeypatch: pytest.MonkeyPatch
     os.mkfifo(bench.folder / "pipe.csv")
     (bench.folder / "folder.csv").mkdir()
     (bench.folder / "device.csv").symlink_to("/dev/zero")
-    for name in ("pipe.csv", "folder.csv", "device.csv"):
+    bench.refuses(row, bench.folder / "folder.csv", "is a folder: name a file in it")
+    for name in ("pipe.csv", "device.csv"):
         bench.refuses(row, bench.folder / name, "is not a regular file")
     bench.refuses(row, "/dev/stdin", "only .csv, .tsv")
 

@@ -175,13 +175,13 @@ def test_own_columns_of_every_dtype(tmp_path: Path) -> None:
                 [datetime(2026, 1, 31, 23, 30, tzinfo=UTC)] * 2 + [None], dtype=pl.Datetime("ns", "UTC")
             ),
             "lists": [["a", "b"], [], None],
-            "bytes": [b"\x01", None, None],
+            "bytes": [b"\xff", None, None],
             "nothing": [None, None, None],
         }
     )
     evening = datetime(2026, 1, 31, 23, 30, tzinfo=UTC).replace(tzinfo=None)
     assert _own_cells(tmp_path, own) == [
-        (12, 0.1, 12.34, "1.5", evening.replace(hour=0, minute=0), evening, "a; b", "01", None),
+        (12, 0.1, 12.34, "1.5", evening.replace(hour=0, minute=0), evening, "a; b", "ff", None),
         ("1000000000000000", "inf", None, None, "1899-05-01", evening, None, None, None),
         (None, "NaN", -1, None, None, None, None, None, None),
     ]
