@@ -275,6 +275,7 @@ def test_a_kill_is_told_by_the_next_run_whoever_looked_meanwhile(tmp_path: Path)
     assert f"doubt   {line['in_doubt']} calls" in done.stderr
 
 
+@pytest.mark.slow  # as rows 130 and 133 of the catalogue, by the command in a process of its own
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_drains_and_the_next_run_goes_on(tmp_path: Path, sent: signal.Signals, code: int):
     """One signal: calls under way are received, nothing is in doubt, nothing is asked twice."""
@@ -327,6 +328,7 @@ def test_a_sample_refreshes_each_time(tmp_path: Path, mixed: Path):
         assert record_of(tmp_path / "out.parquet")["calls"]["sent"] == 2
 
 
+@pytest.mark.slow
 def test_nobody_listening_changes_nothing(tmp_path: Path, mixed: Path):
     """A closed standard error or a full standard output is no bug of the run."""
     arguments: list[str | Path] = [*COMMAND, "run", mixed, "--source", "practice", "--home", tmp_path / "home"]
