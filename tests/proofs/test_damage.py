@@ -41,7 +41,7 @@ Answers = Mapping[tuple[str, str, str, str], frozenset[str]]
 
 @dataclass(frozen=True)
 class Truth:
-    """What a home knew before it was damaged, read by other eyes: answers by question, and units spent."""
+    """What was true before a home was damaged: its answers by question, and how many calls the register has counted."""
 
     answers: Answers
     spent: int
@@ -77,20 +77,22 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         calm, killed, absorbing, other = (Home(folder / name) for name in ("calm", "killed", "absorbing", "other"))
         flow.run(job(half, killed))
         kill_a_run(server, whole, killed)
+        in_killed = len(server.arrivals())
         shutil.copytree(killed.root, absorbing.root)
         kill_while_absorbing(absorbing)
         flow.run(job(whole, calm))
+        in_calm = len(server.arrivals()) - in_killed
         right = pl.read_parquet(calm.root / "out.parquet")
         flow.run(job(half, other))
         homes = {"calm": calm, "killed": killed, "absorbing": absorbing}
-        truths = {name: truth(home, folder / f"{name}-read") for name, home in homes.items()}
+        counted = {"calm": in_calm, "killed": in_killed, "absorbing": in_killed}
+        truths = {name: truth(home, folder / f"{name}-read", counted[name]) for name, home in homes.items()}
         yield Scene(homes, truths, Foreign(other, absorbing), server, whole, right)
 
 
-def truth(home: Home, copy: Path) -> Truth:
+def truth(home: Home, copy: Path, counted: int) -> Truth:
     """Read what a home knows, from a copy: even a reader changes what a killed run left."""
-    read = Home(Path(shutil.copytree(home.root, copy)))
-    return Truth(answers_of(read), spent(read))
+    return Truth(answers_of(Home(Path(shutil.copytree(home.root, copy)))), counted)
 
 
 def answers_of(home: Home) -> Answers:
