@@ -40,21 +40,11 @@ def main(listed: str, source: str) -> int:
         checked = verify(evidence)
         sys.stdout.write(f"evidence {checked.manifest_sha256}\n")
         sys.stderr.writelines(f"{problem}\n" for problem in checked.problems)
-        sys.stdout.write(_to_look_at(rows).write_csv())
+        flags = pl.col("enrich_flags")
+        look = (pl.col("enrich_outcome") != "found") | ~pl.col("kvk_active") | flags.is_not_null()
+        told = ("enrich_outcome", "enrich_reason", "kvk_active", "vat_status", flags.list.join("; "))
+        sys.stdout.write(rows.filter(look).select(pl.nth(0), *told).write_csv())
     return finished.exit_code
-
-
-def _to_look_at(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the suppliers about whom a register said something else than expected, or nothing."""
-    look = (pl.col("enrich_outcome") != "found") | ~pl.col("kvk_active") | pl.col("enrich_flags").is_not_null()
-    return rows.filter(look).select(
-        pl.nth(0),
-        "enrich_outcome",
-        "enrich_reason",
-        "kvk_active",
-        "vat_status",
-        pl.col("enrich_flags").list.join("; "),
-    )
 
 
 if __name__ == "__main__":
