@@ -25,6 +25,7 @@ import pytest
 from tests.figures import Record
 from tests.harness import Server, existing, serving, write_list
 from tests.proofs.damages import DAMAGES, Foreign, Heard, job, kill_a_run, kill_while_absorbing
+from tests.proofs.world import obeying
 
 from kvk_enrich import flow
 from kvk_enrich.errors import EnrichError, ExitCode
@@ -191,7 +192,7 @@ class Image:
                 for path in self.home.root.glob(f"{stem}*"):
                     path.rename(away / path.name)
         try:
-            self._run()
+            obeying(self._run)
         except Exception as error:  # noqa: BLE001  whatever it is, it is the finding
             self.wrong = f"still {type(error).__name__} after doing what was said ({refusal}): {error}"
         else:
