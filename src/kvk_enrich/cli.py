@@ -804,6 +804,7 @@ def _hold_streams() -> None:
 
 
 _STDERR: Final = 2
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _heed(number: int, frame: FrameType | None) -> NoReturn:
@@ -826,7 +827,7 @@ def main() -> NoReturn:
     os.umask(0o077)
     _hold_streams()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what memory holds, a key too, is written nowhere
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, _heed)
     try:
@@ -845,7 +846,7 @@ def main() -> NoReturn:
 
 def _heed_no_more() -> None:
     """Leave as it was decided: a signal that comes from here on changes nothing any more."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 

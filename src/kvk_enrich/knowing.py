@@ -429,13 +429,7 @@ class Knowledge:
         told = told.with_columns(routes.worth(self._resolved, self._known, self.wish, prices))
         if self._job.serve_stale:
             told = told.with_columns(self._marked(told))
-        left_out = self.numbers.join(self._chosen, on=["kind", "number"], how="anti", maintain_order="left").select(
-            "kind",
-            "number",
-            enrich_outcome=pl.lit(Status.DEFERRED.value),
-            enrich_reason=pl.lit("not_sampled"),
-        )
-        return pl.concat([told, left_out], how="diagonal")
+        return with_the_rest(told, self.numbers)
 
     def _is_old(self) -> pl.Expr:
         """Say of answers whether they are older than would count as fresh: another process may have asked just now."""
@@ -491,8 +485,7 @@ class Knowledge:
 
     def rows_of(self, pairs: pl.DataFrame | None, names: Sequence[str], run: str) -> pl.DataFrame:
         """Return the answers as the rows of the list need them: by number, or by pair of numbers."""
-        own = self.answers(names, run).rename({"kind": "enrich_kind", "number": "enrich_number"})
-        return own if pairs is None else routes.paired(pairs, own)
+        return by_row(self.answers(names, run), pairs)
 
     def proofs(self) -> pl.DataFrame:
         """
@@ -557,6 +550,23 @@ def sampled(numbers: pl.DataFrame, pairs: pl.DataFrame | None, most: int) -> pl.
     ]
     both = pl.concat([first.select("kind", "number"), *beside])
     return numbers.join(both, on=["kind", "number"], how="semi", maintain_order="left")
+
+
+def with_the_rest(told: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:
+    """Return what is *told* of some of *numbers*, and that the others are no part of the sample."""
+    left_out = numbers.join(told, on=["kind", "number"], how="anti", maintain_order="left").select(
+        "kind",
+        "number",
+        enrich_outcome=pl.lit(Status.DEFERRED.value),
+        enrich_reason=pl.lit("not_sampled"),
+    )
+    return pl.concat([told, left_out], how="diagonal")
+
+
+def by_row(told: pl.DataFrame, pairs: pl.DataFrame | None) -> pl.DataFrame:
+    """Return what is *told* of numbers as rows need it: by number, or by pair of numbers."""
+    own = told.rename({"kind": "enrich_kind", "number": "enrich_number"})
+    return own if pairs is None else routes.paired(pairs, own)
 
 
 def _aliases(numbers: pl.DataFrame, secret: str) -> pl.DataFrame:

@@ -151,12 +151,7 @@ def _answers(job: Job, listed: Listed, known: Known, wish: Wish, names: Sequence
     chosen = numbers if job.sample is None else knowing.sampled(numbers, pairs, job.sample)
     resolved = routes.resolve(chosen, known, wish)
     told = routes.answers(resolved, known, _gaps(resolved, known, wish), wish, names, "")
-    left_out = numbers.join(chosen, on=["kind", "number"], how="anti", maintain_order="left").select(
-        "kind", "number", enrich_outcome=pl.lit(Status.DEFERRED.value), enrich_reason=pl.lit("not_sampled")
-    )
-    own = pl.concat([told.with_columns(worth=pl.lit(0)), left_out], how="diagonal")
-    own = own.rename({"kind": "enrich_kind", "number": "enrich_number"})
-    return own if pairs is None else routes.paired(pairs, own)
+    return knowing.by_row(knowing.with_the_rest(told.with_columns(worth=pl.lit(0)), numbers), pairs)
 
 
 def _gaps(resolved: pl.DataFrame, known: Known, wish: Wish) -> pl.DataFrame:

@@ -13,8 +13,10 @@ import polars as pl
 
 from kvk_enrich import own
 
-_FORMULA = r"(^|[;\r\n]\s*)([=+\-@\t\r\n＝＋－＠])"  # noqa: RUF001  the full-width forms are meant
-_BEHIND_A_BREAK = r"([\r\n]\s*)([=+\-@＝＋－＠])"  # noqa: RUF001  where the break itself was guarded
+_SIGNS = r"=+\-@＝＋－＠"  # noqa: RUF001  the full-width forms are meant
+_FORMULA = rf"(^|[;\r\n]\s*)([{_SIGNS}\t\r\n])"
+# A sign behind a line break that was guarded itself: the first pattern has passed it by then.
+_BEHIND_A_BREAK = rf"([\r\n]\s*)([{_SIGNS}])"
 _GUARDED = [pattern.replace(")([", ")'([") for pattern in (_FORMULA, _BEHIND_A_BREAK)]
 _SIGNED = r"^[+-][0-9 .,]*$"
 _TIME = "%Y-%m-%dT%H:%M:%S%.fZ"
