@@ -1,6 +1,7 @@
 """What all tests share: how hypothesis searches, how long proofs go on, and that no setting of the machine leaks in."""
 
 import os
+import signal
 import sys
 
 import pytest
@@ -27,7 +28,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep tests on this machine, but those that are asked for because they leave it."""
+    """Keep tests on this machine, but those that are asked for because they leave it; begin as a terminal would."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup runs go on, and tests are to see them end
     if config.option.markexpr != "network":
         sys.addaudithook(network.refuse_strangers)
 

@@ -108,7 +108,7 @@ def serving(folder: Path, *options: str) -> Iterator[Server]:
         yield Server(found[0], log, process)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        process.wait(120)
         process.stderr.close()
 
 
@@ -126,7 +126,7 @@ def judging(folder: Path, *, certificate: Path | None = None, latency: float = 0
         yield Server(f"{'https' if certificate else 'http'}://127.0.0.1:{port}/api", log, process)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(120)
         process.stdout.close()
 
 

@@ -74,7 +74,9 @@ def reopened(home: Home) -> list[str]:
 # -- forgetting -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["kvk", "rsin", "branch", "vat"])
+@pytest.mark.parametrize(
+    "kind", ["kvk", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("rsin", "branch", "vat"))]
+)
 def test_no_byte_of_a_forgotten_company_is_left(filled, home, kind):
     """By whichever number: all its answers, names and numbers are out of all files; others have lost nothing."""
     number = next(each.number for each in filled.drawn if each.kind == kind and each.kvk_number)
@@ -416,7 +418,7 @@ def test_a_terminal_is_asked(filled, home, typed, code):
             pass
     except OSError:
         pass  # the terminal is closed at the other end
-    assert process.wait(30) == code
+    assert process.wait(120) == code
     os.close(parent)
     assert (kept.answers(home) == before) == (code != 0)
 

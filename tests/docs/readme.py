@@ -60,7 +60,7 @@ class Reader:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=30,
+            timeout=120,
         )
         return _PROGRESS.sub("", done.stdout.replace(str(self._machine), ""))
 

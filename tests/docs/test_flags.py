@@ -15,7 +15,7 @@ EXAMPLE = (Path(__file__).parents[2] / "configs" / "example.toml").read_text(enc
 def test_commands_have_every_flag(command):
     """What can be set in the file can be said on the command line."""
     shown = subprocess.run(
-        [sys.executable, "-m", "kvk_enrich", command, "--help"], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-m", "kvk_enrich", command, "--help"], capture_output=True, text=True, check=True, timeout=120
     ).stdout
     assert [flag for flag in FLAGS if f"--{flag.replace('_', '-')}" not in shown] == []
 

@@ -42,7 +42,6 @@ def reader(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_every_block_printed_what_it_shows(reader):
     """Who types what stands there, in that order, sees what stands there; renew it with python -m tests.docs.readme."""
     shown = readme.shown()

@@ -88,7 +88,7 @@ def test_what_really_differs_is_found_and_nothing_else(tmp_path: Path, call: Cal
     ("encoding", "layout"),
     [
         ("utf-8", {"separator": "\t"}),
-        ("utf-8-sig", {"separator": ";", "quoting": csv.QUOTE_ALL, "end": "\r\n"}),
+        pytest.param("utf-8-sig", {"separator": ";", "quoting": csv.QUOTE_ALL, "end": "\r\n"}, marks=pytest.mark.slow),
         ("cp1252", {"separator": ";", "end": "\r\n"}),
     ],
 )

@@ -19,8 +19,6 @@ from tests.here import command
 from kvk_enrich.practice import population, published, vat_numbers
 from kvk_enrich.practice.settings import KVKBASE_TIERS
 
-pytestmark = pytest.mark.timeout(180)  # several processes each, on machines that do other things too
-
 PACE = {
     "KVK_ENRICH_SOURCE_PRACTICE_REQUESTS_PER_SECOND": "400",
     "KVK_ENRICH_SOURCE_VIES_REQUESTS_PER_SECOND": "100",

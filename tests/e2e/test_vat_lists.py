@@ -20,8 +20,6 @@ from tests.here import command
 
 from kvk_enrich.practice import population, vat_numbers
 
-pytestmark = pytest.mark.timeout(180)  # several processes each, on machines that do other things too
-
 QUICK = {
     "KVK_ENRICH_SOURCE_VIES_REQUESTS_PER_SECOND": "100",
     "KVK_ENRICH_SOURCE_VIES_RETRY_WINDOWS": "0.1",

@@ -11,6 +11,7 @@ A test that plays several faults is given several rows (``@faults(Row(...), Row(
 apply here say why (``left_out``). ``python -m tests.docs.faults`` makes docs/faults.md from all of them.
 """
 
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 import pytest
@@ -50,11 +51,17 @@ def fault(number: int, what: str, expected: str, ends: int | None = None) -> pyt
     return faults(Row(number, what, expected, ends))
 
 
-def faults(*rows: Row) -> pytest.MarkDecorator:
-    """Say that the test plays each of these faults in turn."""
+def faults(*rows: Row, slow: Collection[int] = ()) -> pytest.MarkDecorator:
+    """Say that the test plays each of these faults in turn; those that take long and show little more are *slow*."""
     for row in rows:
         _enter(row)
-    return pytest.mark.parametrize("row", rows, ids=[f"B{row.number}" for row in rows])
+    return pytest.mark.parametrize(
+        "row",
+        [
+            pytest.param(row, id=f"B{row.number}", marks=[pytest.mark.slow] if row.number in slow else [])
+            for row in rows
+        ],
+    )
 
 
 def left_out(number: int, what: str, why: str) -> None:

@@ -15,8 +15,8 @@ _SEEN: Final[dict[int, bool]] = {}
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One practice register for all: quick, but for the numbers that are slow."""
-    options = ["--latency", "0.03", "--per-second", "10000", "--fault", f"number={','.join(SLOW)} delay=2"]
+    """One practice register for all: quick, but for the first answer about the numbers that are slow."""
+    options = ["--latency", "0.03", "--per-second", "10000", "--fault", f"number={','.join(SLOW)} delay=15 times=1"]
     with serving(tmp_path_factory.mktemp("register"), *options) as register:
         yield register
 

@@ -27,8 +27,6 @@ from tests.harness import Server, existing, serving
 
 from kvk_enrich.readers import snapshots, xlsx_child
 
-pytestmark = pytest.mark.timeout(120)
-
 A, B, C = existing(3)
 TABLE: Final = [["naam", "kvk"], ["één", A], ["twee", B]]
 

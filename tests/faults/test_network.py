@@ -228,6 +228,7 @@ BREAKS: Final[dict[int, Sequence[Step]]] = {
     Row(62, "The connection breaks within the answer", "As before it; half an answer is never kept", 0),
     Row(84, "429 without Retry-After", "Everybody pauses for a second at least; then the call is made again", 0),
     Row(86, "A single 500, 502, 503 or 504", "Asked again after a moment, within the budget for retries", 0),
+    slow={62, 84},
 )
 def test_something_breaks_now_and_then(row: Row, client: Client) -> None:
     """Every row is found; each call that arrived is in the ledger, the retries are told."""
@@ -371,6 +372,7 @@ def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int
     Row(91, "A field is missing, null or of another type", "The row fails as unreadable_answer; nothing is guessed", 3),
     Row(93, "Nested 200,000 deep, numbers of 5,000 digits, NaN", "The row fails; the run goes on", 3),
     Row(94, "The same key twice in the answer", "The last one counts; if that is another number, the row fails", 3),
+    slow={69, 79, 88, 89, 93},
 )
 def test_a_poison_answer_fails_its_own_row(row: Row, poisoned: Callable[[int], Poisoned]) -> None:
     """All others are found; the failed items say why, how often it was tried, what to do; the next run asks them."""

@@ -21,7 +21,7 @@ def test_what_arrives_during_a_commit_goes_into_the_next_together():
     def commit(items):
         batches.append(list(items))
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(120)
 
     async def main():
         recorder = Recorder(commit)

@@ -26,7 +26,7 @@ def on_a_terminal(*arguments: str | Path, answer: bytes) -> tuple[int, str]:
     finally:
         os.close(theirs)
     shown, is_answered = b"", False
-    until = time.monotonic() + 50
+    until = time.monotonic() + 120
     with os.fdopen(ours, "r+b", buffering=0) as terminal:
         while time.monotonic() < until:
             try:
@@ -36,7 +36,7 @@ def on_a_terminal(*arguments: str | Path, answer: bytes) -> tuple[int, str]:
             if b"]: " in shown and not is_answered:
                 terminal.write(answer)
                 is_answered = True
-    return process.wait(timeout=10), shown.decode()
+    return process.wait(timeout=120), shown.decode()
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def served(**given):
 
 def connect(url):
     """A connection to the register at *url*."""
-    return http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    return http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
 
 
 def send(connection, path=DAGOBERT):
@@ -105,7 +105,7 @@ def test_a_signal_ends_it_after_the_answers_on_their_way(sign):
         response = connection.getresponse()
         assert (response.status, json.load(response)["kvkNummer"]) == (200, "69599084")
         connection.close()
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=120)
 
     assert (out, err, process.returncode) == ("ended\n", "", 0)
 
@@ -120,7 +120,7 @@ def test_a_reset_is_seen_as_one():
         assert send(connection).status == 200
         connection.close()
         process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=10) == ("ended\n", "")
+        assert process.communicate(timeout=120) == ("ended\n", "")
 
 
 def test_a_cut_body_is_shorter_than_promised():

@@ -67,13 +67,13 @@ def kill_a_run(server: Server, listed: Path, home: Home) -> None:
     slowly = environment(server, KVK_ENRICH_SOURCE_PRACTICE_REQUESTS_PER_SECOND="8")
     arguments = ("run", listed, "--source", "practice", "--home", home.root, "-o", home.root / "out.parquet")
     run = started(*arguments, env=slowly)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while len(answered(home.root)) < before + 3:
         assert run.poll() is None, "the run ended before it was killed"
         assert time.monotonic() < until
         time.sleep(0.02)
     run.send_signal(signal.SIGKILL)
-    run.wait(10)
+    run.wait(120)
 
 
 ABSORBING: Final = """
@@ -100,7 +100,7 @@ with open_cache(home, journal, TYPING, print) as cache:
 def kill_while_absorbing(home: Home) -> None:
     """Let a process take over the journal's answers and die before the cache's log is written back."""
     with child(ABSORBING, home.root) as process:
-        assert process.wait(30) == -signal.SIGKILL
+        assert process.wait(120) == -signal.SIGKILL
     assert home.cache.with_name("cache.duckdb.wal").stat().st_size > 1000
 
 

@@ -275,8 +275,7 @@ def _noise(dice: Random, said: Said, _: list[Said]) -> Said:
 # -- through the clients and readers ------------------------------------------------------------
 
 
-@pytest.mark.timeout(180)
-@pytest.mark.trials(fast=300, torture=5000)
+@pytest.mark.trials(fast=150, torture=5000)
 def test_what_is_no_answer_is_not_taken_for_one(trials: int, record: Record, tmp_path: Path) -> None:
     """
     Any bytes with any status: an error that fails the question, or an answer that says so in its own words.

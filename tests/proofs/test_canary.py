@@ -146,7 +146,7 @@ def _killed(stage: Stage) -> None:
             time.sleep(0.02)
         limits = Path(f"/proc/{process.pid}/limits").read_text()
         process.kill()
-        assert process.wait(10) == -signal.SIGKILL
+        assert process.wait(120) == -signal.SIGKILL
     assert re.search(r"Max core file size +0 +0 ", limits)
 
 
@@ -236,7 +236,7 @@ def _terminated(stage: Stage) -> None:
         while len(server) < 8 and process.poll() is None:
             time.sleep(0.02)
         process.terminate()
-        assert process.wait(30) == 143
+        assert process.wait(120) == 143
 
 
 @played
@@ -287,8 +287,7 @@ def _damaged(stage: Stage) -> None:
     assert list(cache.parent.glob("*.quarantine-*"))
 
 
-@pytest.mark.trials(fast=2, torture=len(PLAYED))
-@pytest.mark.timeout(300)
+@pytest.mark.trials(fast=1, torture=len(PLAYED))
 def test_the_key_is_nowhere(tmp_path, trials, record):
     """Each fault on a stage of its own: files, streams, command lines and environments are searched."""
     places, hits = 0, []

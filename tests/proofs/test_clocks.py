@@ -128,7 +128,6 @@ def test_a_machine_that_slept_has_no_haste(world: World) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.trials(fast=1, torture=3)
 def test_a_process_that_stood_still_has_no_haste(tmp_path: Path, trials: int) -> None:
     """Stopped with calls under way and continued: by the kernel's stamps no second holds more than the limit."""
@@ -144,6 +143,6 @@ def test_a_process_that_stood_still_has_no_haste(tmp_path: Path, trials: int) ->
             run.send_signal(signal.SIGSTOP)
             time.sleep(seconds)
             run.send_signal(signal.SIGCONT)
-        assert run.wait(60) == 0
+        assert run.wait(120) == 0
         assert server.counts().keys() == set(numbers)
         assert most_in_a_second(server.arrivals()) <= 100

@@ -224,7 +224,7 @@ def contents(home: Home) -> dict[str, bytes]:
 
 
 @pytest.mark.timeout(1_800)
-@pytest.mark.trials(fast=6, torture=240)
+@pytest.mark.trials(fast=3, torture=240)
 def test_no_damage_is_taken_in_silence(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trials: int, record: Record
 ):

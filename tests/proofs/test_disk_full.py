@@ -92,6 +92,7 @@ def server(tmp_path: Path):
         yield server
 
 
+@pytest.mark.slow
 @pytest.mark.trials(fast=1, torture=120)
 def test_a_full_disk_ends_a_run_and_costs_nothing(server: Server, tmp_path: Path, trials: int, record: figures.Record):
     """From no room at all to almost enough: told in a sentence; what was paid is there the next time."""

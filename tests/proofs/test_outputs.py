@@ -22,8 +22,6 @@ from openpyxl.utils.escape import unescape
 from tests import here
 from tests.simulators.fault_server import FaultServer, Step, misbehaving
 
-pytestmark = pytest.mark.timeout(180)
-
 NUMBERS: Final = [f"{place}" for place in range(90_000_000, 90_000_006)]
 RUNS: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001
 HOSTILE: Final = (

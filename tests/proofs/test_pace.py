@@ -67,7 +67,6 @@ def disturb(server: Server, workers: Sequence[Worker], numbers: int, kills: int)
 
 
 @pytest.mark.trials(fast=1, torture=3)
-@pytest.mark.timeout(300)
 def test_no_second_holds_more_than_the_limit(tmp_path: Path, trials: int, record: figures.Record):
     """By the kernel's stamps of what reached the server, over all kills and stalls; the first round is over TLS."""
     each, kills = (120, 1) if trials == 1 else (2_000, 12)

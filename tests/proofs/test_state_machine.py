@@ -374,8 +374,7 @@ class Histories(RuleBasedStateMachine):
                 yield name(of, learnt.version).encode()
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.trials(fast=3, torture=60)
+@pytest.mark.trials(fast=2, torture=60)
 def test_no_history_breaks_a_promise(trials: int, record: Record) -> None:
     """Any series of steps."""
     steps = 0

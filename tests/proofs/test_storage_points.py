@@ -230,6 +230,7 @@ def test_a_job_survives_a_fault_at_any_step(
     assert bad == {}
 
 
+@pytest.mark.slow
 @pytest.mark.trials(fast=1, torture=0)
 def test_pruning_survives_a_kill_at_any_step(jobs: Callable[[Scene], Job], tmp_path: Path, trials: int) -> None:
     """Killed anywhere, the same command finishes the work; nothing is in doubt after it."""

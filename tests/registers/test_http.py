@@ -332,11 +332,11 @@ def test_a_hundred_at_once_have_a_lane_each(tmp_path):
             for _ in range(60):
                 group.start_soon(register.fetch, CALL, sent)
 
-    with misbehaving(tmp_path, [Step(delay=0.2)]) as server:
+    with misbehaving(tmp_path, [Step(delay=1)]) as server:
         began = time.monotonic()
         anyio.run(main, server.url)
         assert len(server) == 60
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 30  # of 60, one after the other
 
 
 def tree(kind: type[BaseException]) -> Iterator[type[BaseException]]:

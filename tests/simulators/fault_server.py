@@ -147,7 +147,7 @@ def misbehaving(
         yield FaultServer(f"{'https' if tls else 'http'}://127.0.0.1:{port}/api", log)
     finally:
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(120)
         process.stdout.close()
 
 

@@ -114,7 +114,7 @@ def rigged(folder: Path) -> Iterator[Rigged]:
         yield Rigged(process, folder)
     finally:
         process.stdin.close()
-        process.wait(10)
+        process.wait(120)
         process.stdout.close()
 
 

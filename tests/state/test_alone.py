@@ -71,7 +71,7 @@ def test_a_killed_run_holds_nothing(home: Home, tmp_path: Path):
         with pytest.raises(StateInUse, match="run of-the-child, since"):
             alone(home, listed, out, NOON).__enter__()
         process.kill()
-        process.wait(10)
+        process.wait(120)
     assert len(list(home.locks.glob("list-*"))) == 1
     with alone(home, listed, out, NOON):
         (left,) = home.locks.glob("list-*")

@@ -445,7 +445,7 @@ with open_cache(home, journal, {"basisprofiel": typing}, print) as cache:
 def kill_while_absorbing(it: Desk, where: str) -> None:
     """Let another process take over the journal's answers and die at *where*."""
     with child(DYING, it.home.root, where) as process:
-        assert process.wait(30) == -9
+        assert process.wait(120) == -9
 
 
 @pytest.mark.parametrize("where", ["within", "after commit", "after mark"])

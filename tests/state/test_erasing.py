@@ -125,18 +125,18 @@ def many(it: Desk, count: int) -> None:
 def test_a_new_file_holds_nothing_that_memory_held(tmp_path):
     """DuckDB fills gaps in its blocks with what lay there: the new file is of a process that never saw the rest."""
     with desk(tmp_path / "home") as it:
-        many(it, 12_000)
+        many(it, 3_000)
         with opened_cache(it) as cache:
             cache.absorb(it.journal, TYPING, keep=timedelta(days=1_000))
             old = names_in(it.home.cache)
             assert any(place % 3 for place in old)
             it.journal.finish(it.run, "complete", b"{}")
             pruned = erasing.prune(it.home, it.journal, cache, before=NOON - timedelta(days=400), set_aside_before=NOON)
-        assert pruned.answers == 8_000
+        assert pruned.answers == 2_000
         assert {place % 3 for place in names_in(it.home.cache)} == {0}
         with opened_cache(it) as cache:
-            assert cache.connection.execute("SELECT count(*) FROM answers").fetchall() == [(4_000,)]
-            assert cache.connection.execute("SELECT count(*) FROM basisprofiel").fetchall() == [(4_000,)]
+            assert cache.connection.execute("SELECT count(*) FROM answers").fetchall() == [(1_000,)]
+            assert cache.connection.execute("SELECT count(*) FROM basisprofiel").fetchall() == [(1_000,)]
 
 
 def test_a_failed_rewriting_leaves_the_cache_as_it_was(opened, monkeypatch):
