@@ -1,6 +1,6 @@
 # Every target sets up what it needs: a clone, make and Python 3.11 or newer are enough.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check cover bench torture audit sbom lock clean
+.PHONY: help install demo test slow check cover bench torture audit sbom lock clean
 SHELL := /bin/sh
 
 # The first interpreter that runs and is new enough: a name on the PATH may be an empty shim.
@@ -31,6 +31,9 @@ demo: $(READY)  ## Enrich data/samples/suppliers.csv on the practice register: n
 
 test: $(READY)  ## Run the fast tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal
+
+slow: $(READY)  ## Run the slow tests
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "slow and not benchmark and not network"
 
 check: $(READY)  ## Format, lint, types, layers: what CI runs beside the tests
 	@$(BIN)/ruff format --check .
