@@ -79,27 +79,33 @@ CaBundle = Annotated[
     typer.Option(help="Authorities to trust besides the system's, in PEM: of a proxy that inspects TLS."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Input = Annotated[Path, typer.Argument(metavar="INPUT", help="The list: .csv, .tsv, .txt, .parquet or .xlsx.")]
+Columns = Annotated[
+    list[str] | None, typer.Option(help="The column that holds the numbers (up to 3 times). [found by content]")
+]
+CountryColumn = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="The column that holds the country of VAT numbers.")
+]
+KindOfNumbers = Annotated[str | None, typer.Option(help="What the numbers are: auto, kvk, vat, rsin or branch. [auto]")]
+Strict = Annotated[bool | None, typer.Option("--strict", help="Refuse numbers with a wrong check digit.")]
+Encoding = Annotated[str | None, typer.Option(help="Of a CSV, such as windows-1252. [utf-8]")]
+Delimiter = Annotated[str | None, typer.Option(help="Of a CSV: comma, semicolon or tab. [found]")]
+Sheet = Annotated[str | None, typer.Option(help="Of a workbook. [the first visible]")]
 LangOption = Annotated[str | None, typer.Option("--lang", help="What people read: en or nl. [that of the locale]")]
 
 
 def _job_flags(
-    input: Annotated[Path, typer.Argument(metavar="INPUT", help="The list: .csv, .tsv, .txt, .parquet or .xlsx.")],  # noqa: A002
+    input: Input,  # noqa: A002
     output: Annotated[
         Path | None,
         typer.Option(
             "-o", "--output", metavar="FILE", help="Suffix decides: .parquet, .csv, .xlsx. [<input>.enriched.parquet]"
         ),
     ] = None,
-    column: Annotated[
-        list[str] | None, typer.Option(help="The column that holds the numbers (up to 3 times). [found by content]")
-    ] = None,
-    country_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The column that holds the country of VAT numbers.")
-    ] = None,
-    kind: Annotated[
-        str | None, typer.Option(help="What the numbers are: auto, kvk, vat, rsin or branch. [auto]")
-    ] = None,
-    strict: Annotated[bool | None, typer.Option("--strict", help="Refuse numbers with a wrong check digit.")] = None,
+    column: Columns = None,
+    country_column: CountryColumn = None,
+    kind: KindOfNumbers = None,
+    strict: Strict = None,
     source: Annotated[
         str | None, typer.Option(help="Who answers about companies: kvk, kvk-test, kvkbase or practice. [kvk]")
     ] = None,
@@ -155,9 +161,9 @@ def _job_flags(
         typer.Option(metavar="URL", help="POST the run record here at the end, whatever the end. [nowhere]"),
     ] = None,
     sample: Annotated[str | None, typer.Option(help="Only the first N distinct numbers.")] = None,
-    encoding: Annotated[str | None, typer.Option(help="Of a CSV, such as windows-1252. [utf-8]")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Of a CSV: comma, semicolon or tab. [found]")] = None,
-    sheet: Annotated[str | None, typer.Option(help="Of a workbook. [the first visible]")] = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    sheet: Sheet = None,
     csv_dialect: Annotated[str | None, typer.Option(help="Of CSV outputs: standard or excel-nl. [standard]")] = None,
     lang: LangOption = None,
     ca_bundle: CaBundle = None,
@@ -222,20 +228,14 @@ def plan_command(flags: dict[str, Any]) -> None:
 
 @app.command("inspect")
 def inspect_command(
-    input: Annotated[Path, typer.Argument(metavar="INPUT", help="The list: .csv, .tsv, .txt, .parquet or .xlsx.")],  # noqa: A002
-    column: Annotated[
-        list[str] | None, typer.Option(help="The column that holds the numbers (up to 3 times). [found by content]")
-    ] = None,
-    country_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The column that holds the country of VAT numbers.")
-    ] = None,
-    kind: Annotated[
-        str | None, typer.Option(help="What the numbers are: auto, kvk, vat, rsin or branch. [auto]")
-    ] = None,
-    strict: Annotated[bool | None, typer.Option("--strict", help="Refuse numbers with a wrong check digit.")] = None,
-    encoding: Annotated[str | None, typer.Option(help="Of a CSV, such as windows-1252. [utf-8]")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Of a CSV: comma, semicolon or tab. [found]")] = None,
-    sheet: Annotated[str | None, typer.Option(help="Of a workbook. [the first visible]")] = None,
+    input: Input,  # noqa: A002
+    column: Columns = None,
+    country_column: CountryColumn = None,
+    kind: KindOfNumbers = None,
+    strict: Strict = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    sheet: Sheet = None,
     lang: LangOption = None,
     home: Home = None,
     config: ConfigFile = None,
