@@ -8,7 +8,7 @@ import pytest
 from tests import figures
 from tests.faults.catalogue import PARTS, ROWS, Row
 from tests.faults.practised import SLOW, User
-from tests.harness import Server, serving
+from tests.harness import Server, judging, serving
 
 _SEEN: Final[dict[int, bool]] = {}
 
@@ -25,6 +25,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def user(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> User:
     """Somebody with an empty home."""
     return User(tmp_path, server, monkeypatch)
+
+
+@pytest.fixture
+def timed_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[User]:
+    """Somebody whose register tells arrivals by the kernel's own stamps: it may stand still itself."""
+    with judging(tmp_path, latency=0.03) as register:
+        yield User(tmp_path, register, monkeypatch)
 
 
 @pytest.hookimpl(wrapper=True)

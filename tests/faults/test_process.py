@@ -137,33 +137,33 @@ def test_nobody_listens(row: Row, user: User):
 
 
 @fault(134, "A laptop sleeps for an hour in the middle of a run", "It goes on where it was, at its usual pace", ends=0)
-def test_suspended(row: Row, user: User):
+def test_suspended(row: Row, timed_user: User):
     """An hour of missed turns is not caught up (to the call: tests/proofs/test_pace.py)."""
-    user.set(SOURCE_PRACTICE_REQUESTS_PER_SECOND="40")
+    timed_user.set(SOURCE_PRACTICE_REQUESTS_PER_SECOND="40")
     clock = MovedClock()
 
     def sleep() -> None:
         clock.boot_seconds += 3_600
         clock.wall += timedelta(hours=1)
 
-    with user.when(20, sleep):
-        assert user.flow(user.has(existing(70)), clock).exit_code == row.ends
-    assert most_in_a_second(user.arrivals()) <= 50
-    assert set(user.asked().values()) == {1}
+    with timed_user.when(20, sleep):
+        assert timed_user.flow(timed_user.has(existing(70)), clock).exit_code == row.ends
+    assert most_in_a_second(timed_user.arrivals()) <= 50
+    assert set(timed_user.asked().values()) == {1}
 
 
 @fault(135, "The process is stopped for seconds with calls under way", "It goes on, at its usual pace", ends=0)
-def test_stopped_and_continued(row: Row, user: User):
+def test_stopped_and_continued(row: Row, timed_user: User):
     """What it would have sent meanwhile does not come at once."""
-    user.set(SOURCE_PRACTICE_REQUESTS_PER_SECOND="40")
-    run = started(*user.arguments(user.has(existing(70))), env=os.environ)
-    user.wait_for(15)
+    timed_user.set(SOURCE_PRACTICE_REQUESTS_PER_SECOND="40")
+    run = started(*timed_user.arguments(timed_user.has(existing(70))), env=os.environ)
+    timed_user.wait_for(15)
     run.send_signal(signal.SIGSTOP)
     time.sleep(1)
     run.send_signal(signal.SIGCONT)
     assert run.wait(120) == row.ends
-    assert most_in_a_second(user.arrivals()) <= 50
-    assert set(user.asked().values()) == {1}
+    assert most_in_a_second(timed_user.arrivals()) <= 50
+    assert set(timed_user.asked().values()) == {1}
 
 
 @fault(
