@@ -68,10 +68,11 @@ class Result:
         rows = write.counts(self.listed.staged, self.answers)
         exit_code = self._exit_code()
         cause = self.asked.cause.sentence if self.asked.cause else None
+        not_selected = self._not_selected()  # asked of the disk before the outputs are out: no fault may come after
         if exit_code in _STOPPED:
-            return Finished(self._record(rows, exit_code), exit_code, cause, self._not_selected(), None)
+            return Finished(self._record(rows, exit_code), exit_code, cause, not_selected, None)
         complete = self._written(self._record(rows, exit_code))
-        return Finished(complete, exit_code, cause, self._not_selected(), targets(self.job)[-1])
+        return Finished(complete, exit_code, cause, not_selected, targets(self.job)[-1])
 
     def _written(self, run: record.RunRecord) -> record.RunRecord:
         """Write the outputs of *run*, and return its record, with them in it."""

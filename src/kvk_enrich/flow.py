@@ -266,7 +266,7 @@ def _carried_out(
     try:
         books.journal.finish(run_id, finished.record.state, record.to_json(finished.record))
         keeping.prune_daily(books, job.retention)
-    except StorageError as error:  # what the run made is out, and right: that is what it ends with
+    except (StorageError, OSError) as error:  # what the run made is out, and right: that is what it ends with
         books.progress.note(f"The end of the run could not be entered; the next one finds all it needs. ({error})")
     return finished
 

@@ -193,7 +193,7 @@ def prune_daily(books: Books, retention: timedelta) -> None:
     Whatever goes wrong, the run has come to its end: the next one tries again, or ``cache prune`` says why.
     """
     today = books.clock.now().astimezone(AMSTERDAM).date().isoformat()
-    with suppress(EnrichError):
+    with suppress(EnrichError, OSError):
         if erasing.pruned_on(books.home) == today:
             return
         with books.cache() as cache:

@@ -161,7 +161,7 @@ class Image:
         try:
             finished = flow.run(job(self.scene.listed, self.home), progress=heard)
         finally:
-            self.said = " ".join(heard.notes)
+            self.said = " ".join([self.said, *heard.notes]).strip()
         if finished.exit_code is not ExitCode.COMPLETE:
             self.wrong = f"ended with {finished.exit_code}"
 
@@ -182,7 +182,6 @@ class Image:
 
     def _run_after_doing_as_told(self, refusal: str, asked_before: int) -> None:
         """Give the same command again, after moving away what the refusal names. We have no newer version to take."""
-        before = self.said
         if "update" in refusal or "use that name" in refusal:
             return
         away = self.home.root / "away"
@@ -196,7 +195,6 @@ class Image:
         except Exception as error:  # noqa: BLE001  whatever it is, it is the finding
             self.wrong = f"still {type(error).__name__} after doing what was said ({refusal}): {error}"
         else:
-            self.said = f"{before} {self.said}"
             self._judge_end(asked_before)
 
     def _judge_end(self, asked_before: int) -> None:
