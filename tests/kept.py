@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -140,4 +141,5 @@ def seen(home: Home, what: Mapping[str, bytes]) -> set[tuple[str, str]]:
 def look_again(home: Home) -> None:
     """Let the next run look for old answers, whatever the day."""
     with closing(sqlite3.connect(home.journal)) as sql, sql:
-        sql.execute("DELETE FROM meta WHERE key = 'pruned'")
+        yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        sql.execute("INSERT OR REPLACE INTO meta VALUES ('pruned', ?)", (yesterday.isoformat(),))

@@ -255,6 +255,17 @@ def figures(file: Path) -> dict[tuple[str, str], float]:
     }
 
 
+def test_the_figures_follow_no_link(job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Others may write in the exporter's folder, and guess what a draft will be called."""
+    (folder := tmp_path / "metrics").mkdir()
+    (victim := tmp_path / "key").write_text("secret")
+    victim.chmod(0o600)
+    monkeypatch.setattr("kvk_enrich.metrics.secrets.token_hex", lambda _: "0000")
+    (folder / ".kvk.prom.0000.draft").symlink_to(victim)
+    flow.run(job(existing(1), metrics=folder / "kvk.prom"))
+    assert (victim.read_text(), victim.stat().st_mode & 0o777) == ("secret", 0o600)
+
+
 def test_the_figures_of_a_run_are_those_of_its_record(job: Callable[..., Job], tmp_path: Path):
     """Rows, calls, money, budget, time and state; readable by the exporter, and nothing is left beside."""
     (folder := tmp_path / "metrics").mkdir()

@@ -76,3 +76,14 @@ def test_what_cannot_be_patched_is_refused_and_nothing_written(tmp_path: Path, s
         with pytest.raises(InputRefused, match=error):
             applying.apply(a_list, a_patch, tmp_path / "new.csv", given)
     assert not (tmp_path / "new.csv").exists()
+
+
+def test_a_patch_is_not_written_over(tmp_path: Path, settings: Settings):
+    """Under whatever name."""
+    listed = write(tmp_path / "list.csv", "nr;Plaats\r\n90000001;Fictum\r\n")
+    patch = write(tmp_path / "out.patch.csv", PATCH)
+    (tmp_path / "link.csv").symlink_to(patch)
+    for output in (patch, tmp_path / "link.csv"):
+        with pytest.raises(InputRefused, match="would overwrite the patch"):
+            applying.apply(listed, patch, output, settings)
+    assert patch.read_text() == PATCH

@@ -150,3 +150,13 @@ def test_what_cannot_be_held_against_each_other_is_refused(tmp_path: Path):
             differing.diff(whole, other, None, settings)
     with pytest.raises(ConfigError, match="-o"):
         differing.diff(whole, whole, tmp_path / "out.json", settings)
+
+
+def test_neither_list_is_written_over(tmp_path: Path):
+    """The older one may be all that is left of then."""
+    old, new = enriched(tmp_path / "old.csv", {}), enriched(tmp_path / "new.csv", {"kvk_active": "false"})
+    before = old.read_bytes(), new.read_bytes()
+    for output in (old, new):
+        with pytest.raises(InputRefused, match="would overwrite"):
+            differing.diff(old, new, output, load_settings({"home": tmp_path / "home"}, environ={}))
+    assert (old.read_bytes(), new.read_bytes()) == before

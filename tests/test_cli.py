@@ -107,3 +107,18 @@ def test_a_wrong_flag_is_a_usage_error():
     done = command("run", "x.csv", "--source", "kvkk")
     assert done.returncode == 2
     assert "kvkk" in done.stderr
+
+
+def test_a_terminal_obeys_no_name(tmp_path: Path):
+    """What stands in lists, names and paths is shown, not obeyed; numbers that may be a citizen's are starred out."""
+    old, new = tmp_path / "old.csv", tmp_path / "new\x1b[2J.csv"
+    header = "enrich_kind,enrich_number,enrich_outcome,kvk_number,kvk_name\n"
+    old.write_text(f"{header}vat,NL111222333B01,found,90000001,Een\n")
+    new.write_text(f"{header}vat,NL111222333B01,found,90000001,Bar\x1b[31m\x9b\u202e\n")
+    done = command("diff", old, new, "--home", tmp_path / "home")
+    assert r"Bar\x1b[31m\x9b\x202e" in done.stdout
+    assert "NL*********B01" in done.stdout
+    assert "111222333" not in done.stdout
+    refused = command("diff", new, tmp_path / "none\x1b.csv", "--home", tmp_path / "home")
+    assert r"none\x1b.csv" in refused.stderr
+    assert "\x1b" not in done.stdout + refused.stderr

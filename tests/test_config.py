@@ -438,6 +438,12 @@ def test_https_and_this_machine_are_accepted(job, url):
     assert job(f'[source.kvk]\nbase_url = "{url}/"').source.base_url == url
 
 
+@pytest.mark.parametrize("url", ["HTTPS://API.kvk.nl/api/", "https://api.kvk.nl:443/api", "https://api.kvk.nl./api"])
+def test_a_server_has_one_spelling(job, url):
+    """Another would be another account, with a month and a pace of its own."""
+    assert job(f'[source.kvk]\nbase_url = "{url}"').source.base_url == "https://api.kvk.nl/api"
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [
@@ -541,6 +547,17 @@ def test_a_key_file_that_others_can_use_is_refused(problems, folder, mode):
     ]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_key_file_of_somebody_else_is_refused(problems, folder):
+    """They can read it."""
+    file = folder / "key"
+    file.write_text("file-key", encoding="ascii")
+    file.chmod(0o600)
+    os.chown(file, 65534, 65534)
+    (sentence,) = problems(environ={"KVK_API_KEY_FILE": str(file)})
+    assert sentence.startswith(f"KVK_API_KEY_FILE: {file} belongs to another user")
+
+
 def test_a_credential_of_systemd_may_have_group_bits(job, problems, tmp_path):
     """They are the mask of an access list that names our user alone; elsewhere, and for all, they are others."""
     file = tmp_path / "kvk-api-key"
@@ -601,6 +618,12 @@ def test_a_ceiling_in_euro_is_exact(job, max_eur, micro):
     made = job(max_eur=max_eur)
     assert (made.max_micro_eur, made.max_calls) == (micro, None)
     assert (job(max_calls=7).max_micro_eur, job(max_calls=7).max_calls) == (None, 7)
+
+
+@pytest.mark.parametrize("text", ["1_0", "٣"])
+def test_a_ceiling_is_written_plainly(problems, text):
+    """What only Python takes for a number is refused: somebody meant something else."""
+    assert problems(max_eur=text) == [f"budget.max_eur: must be a number, got {text!r}"]
 
 
 def test_the_price_is_that_of_the_day(job):
@@ -751,6 +774,13 @@ def test_a_ca_bundle_of_the_run_is_for_all_services_without_their_own(problems, 
 def test_the_default_output_follows_the_format(job):
     """Beside the list, named after it."""
     assert job('[output]\nformat = "csv"').output == Path("list.enriched.csv")
+
+
+@pytest.mark.parametrize("name", [".", "", "/"])
+def test_a_folder_is_no_list(folder, name):
+    """It has no name that outputs could have."""
+    with pytest.raises(InputRefused, match="is a folder: name a file in it"):
+        config.load({"input": name, "source": "practice"}, environ={})
 
 
 @pytest.mark.parametrize("way", ["same", "dots", "symlink", "hardlink"])

@@ -332,3 +332,22 @@ def test_samples(sample, column, tmp_path):
     assert read["enrich_reason"].n_unique() > 2
     assert read["enrich_note"].drop_nulls().len() > 0
     assert any(population.company(number) for number in read["enrich_number"].drop_nulls())
+
+
+@pytest.mark.parametrize(
+    "name", ["bsn", "BSN", "klant_bsn", "BSN-nummer", "Burgerservicenummer", "sofinummer", "bsnnr"]
+)
+def test_citizen_service_numbers_are_nobodys_business(name):
+    """They look like RSINs; a column of them is neither found nor taken when it is named."""
+    frame = listed(**{name: ["111222333", "123456782"], "kvk": ["69599084", "n.v.t."]})
+    assert identify.find_column(frame, [name, "kvk"]) == "kvk"
+    with pytest.raises(InputRefused, match="no column holds mainly"):
+        identify.find_column(frame, [name])
+    with pytest.raises(InputRefused, match="no register of companies may get them"):
+        identify.identify(frame, [name], None)
+
+
+@pytest.mark.parametrize("name", ["sofia", "absnr", "bsnxx", "rsin"])
+def test_other_names_are_no_citizens(name):
+    """A name that only begins alike."""
+    assert identify.find_column(listed(**{name: ["111222333", "123456782"]}), [name]) == name

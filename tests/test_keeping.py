@@ -252,6 +252,14 @@ def test_an_export_of_all_has_a_row_per_number_and_product(home, tmp_path):
     assert moments == set(frame["fetched_at"].dt.strftime("%Y-%m-%dT%H:%M:%S.%6fZ"))
 
 
+def test_an_export_is_its_owners(home, tmp_path):
+    """Also where a file that others could read lies there already."""
+    (file := tmp_path / "all.json").write_text("[]")
+    file.chmod(0o644)
+    keeping.export(home.root, file)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 def test_an_export_knows_two_forms(home, tmp_path):
     """Another suffix is refused, and no file appears."""
     with pytest.raises(ConfigError, match=r"\.json or \.parquet"):
@@ -320,6 +328,17 @@ def test_a_run_prunes_once_a_day_and_says_so(home):
     assert len(kept.answers(home)) == many
     assert pruned_by_run(home, later(402)) == [f"{many} answers older than 400 days (cache.retention) were erased."]
     assert kept.answers(home) == []
+
+
+def test_a_clock_that_is_far_ahead_costs_no_answer(home):
+    """The first run after weeks only looks; the next day's erases."""
+    many = len(kept.answers(home))
+    pruned_by_run(home, later(0))
+    assert pruned_by_run(home, later(450)) == []
+    assert pruned_by_run(home, later(1)) == []
+    assert len(kept.answers(home)) == many
+    assert pruned_by_run(home, later(450)) == []
+    assert pruned_by_run(home, later(451)) != []
 
 
 def test_a_run_leaves_fresh_damage_for_people_to_look_at(home):

@@ -7,6 +7,7 @@ from typing import Final
 
 from kvk_enrich import patch, readers, write
 from kvk_enrich.config import Settings
+from kvk_enrich.disk import is_same
 from kvk_enrich.errors import InputRefused
 from kvk_enrich.patch import Change
 from kvk_enrich.state.home import open_home
@@ -51,6 +52,8 @@ def apply(listed: str | Path, changes: str | Path, output: str | Path, settings:
     listed, changes, output = Path(listed), Path(changes), Path(output)
     if listed.suffix.lower() not in readers.TEXT_SUFFIXES:
         raise InputRefused(f"{listed}: patches are made on text lists ({', '.join(readers.TEXT_SUFFIXES)}) only.")
+    if is_same(output, changes):
+        raise InputRefused(f"{output} would overwrite the patch; name another output with -o")
     given = settings.sections.input
     with open_home(settings.home).workspace() as folder:
         taken = readers.snapshot(listed, folder)

@@ -22,7 +22,7 @@ import typer
 from kvk_enrich import __version__
 from kvk_enrich.errors import ConfigError, Declined, EnrichError, ExitCode, StorageError, Terminated, exit_code_of
 from kvk_enrich.errors import heeded as _heeded
-from kvk_enrich.lang import ENGLISH, Words, words
+from kvk_enrich.lang import ENGLISH, Words, printable, words
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -769,7 +769,7 @@ def _print(as_json: bool, data: Callable[[], object], lines: Callable[[], list[s
     if as_json:
         _print_json(data())
     else:
-        _write("".join(f"{line}\n" for line in lines()).encode())
+        _write("".join(f"{printable(line)}\n" for line in lines()).encode())
 
 
 def _print_json(data: object) -> None:
@@ -781,7 +781,7 @@ def _print_json(data: object) -> None:
 def _say(*lines: str) -> None:
     """Write to standard error, if anybody still listens: what a run did does not depend on it."""
     with suppress(OSError, AttributeError):
-        sys.stderr.write("".join(f"{line}\n" for line in lines))
+        sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
         sys.stderr.flush()
 
 

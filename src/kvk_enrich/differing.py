@@ -7,6 +7,7 @@ import polars as pl
 
 from kvk_enrich import changes, readers, write
 from kvk_enrich.config import Settings
+from kvk_enrich.disk import is_same
 from kvk_enrich.errors import ConfigError, InputRefused
 from kvk_enrich.state.home import open_home
 from kvk_enrich.write.cells import bare
@@ -28,12 +29,15 @@ def diff(old: str | Path, new: str | Path, output: str | Path | None, settings: 
 
     Raises:
         ConfigError: *output* has another suffix.
-        InputRefused: one of them is no enriched list.
+        InputRefused: one of them is no enriched list, or would be overwritten.
         StorageError: the output cannot be written.
     """
     old, new, output = Path(old), Path(new), None if output is None else Path(output)
     if output is not None and output.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"-o: must end in {' or '.join(_SUFFIXES)}, got {str(output)!r}")
+    for given in (old, new):
+        if output is not None and is_same(output, given):
+            raise InputRefused(f"{output} would overwrite {given}; name another output with -o")
     with open_home(settings.home).workspace() as folder:
         before, after = _listed(old, folder / "old"), _listed(new, folder / "new")
         # A column that one of them has not was not asked for: it tells of no change.

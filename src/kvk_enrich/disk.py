@@ -69,3 +69,8 @@ def working_in(folder: Path) -> Iterator[None]:
             yield
     except OSError as error:
         raise StorageError(f"{error.filename or folder} cannot be used: {why(error)}. {AGAIN}") from error
+
+
+def is_same(path: Path, other: Path) -> bool:
+    """Say whether both name one file: the same path, a link, another spelling."""
+    return path == other or (path.exists() and other.exists() and path.samefile(other))

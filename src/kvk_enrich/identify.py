@@ -6,6 +6,7 @@ Rows come in and the same rows go out; every row gets exactly one of ``enrich_nu
 """
 
 import difflib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -36,6 +37,11 @@ _MOSTLY_DATES: Final = 0.95
 _FEWEST_DIGITS: Final = 7
 _WANTED: Final = {None: "KVK or VAT", Kind.KVK: "KVK", Kind.VAT: "VAT", Kind.RSIN: "RSIN", Kind.BRANCH: "branch"}
 
+_CITIZENS: Final = re.compile(
+    r"(?<![a-z])(?:bsn|sofi)(?:n(?:umme)?rs?|nummers?)?(?![a-z])|burgerservice", re.IGNORECASE
+)
+"""The name of a column of citizen service numbers: they look like RSINs, and pass the same test."""
+
 
 def identify(
     frame: pl.LazyFrame,
@@ -65,8 +71,14 @@ def identify(
 
     Raises:
         ConfigError: more than three columns.
-        InputRefused: a column's dtype cannot hold numbers (list, struct, date ...).
+        InputRefused: a column's dtype cannot hold numbers (list, struct, date ...), or by its name it holds citizen
+            service numbers.
     """
+    if theirs := [column for column in columns if _CITIZENS.search(column)]:
+        raise InputRefused(
+            f"column {theirs[0]!r} holds citizen service numbers, by its name: no register of companies may get them."
+            " Name another one with --column, or rename it if it holds something else."
+        )
     if not 1 <= len(columns) <= MOST_COLUMNS:
         raise ConfigError(f"input.column: name one to {MOST_COLUMNS} columns, got {len(columns)}")
     schema = frame.collect_schema()
@@ -234,11 +246,19 @@ def find_column(
 def holdings(
     frame: pl.LazyFrame, columns: Sequence[str], kind: Kind | None = None, *, country_column: str | None = None
 ) -> list[Held]:
-    """Return what each of *columns* holds, judged by the first rows; those that cannot hold numbers are left out."""
+    """
+    Return what each of *columns* holds, judged by the first rows.
+
+    Those that cannot hold numbers are left out, and those that hold citizen service numbers by their names.
+    """
     needed = dict.fromkeys([*columns, *([country_column] if country_column else [])])
     sample = frame.head(SAMPLE_ROWS).select(own.columns(needed)).collect().lazy()
-    names = [name for name in _with_digits(sample.select(own.columns(columns))) if name != country_column]
-    return [_held(sample, name, kind, country_column) for name in names]
+    names = _with_digits(sample.select(own.columns(columns)))
+    return [
+        _held(sample, name, kind, country_column)
+        for name in names
+        if name != country_column and not _CITIZENS.search(name)
+    ]
 
 
 def named_column(columns: Sequence[str], name: str) -> str:

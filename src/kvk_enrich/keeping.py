@@ -28,6 +28,9 @@ from kvk_enrich.state.overview import Holding
 from kvk_enrich.state.related import Related, related
 from kvk_enrich.write import publish
 
+_LOOKED_WITHIN: Final = timedelta(days=35)
+"""How long ago a run may have looked for old answers: a list that is run every month is pruned every month."""
+
 _SET_ASIDE_KEPT: Final = timedelta(days=30)
 """How long a run leaves damaged files where they are: somebody may want to look at them."""
 
@@ -190,11 +193,16 @@ def prune_daily(books: Books, retention: timedelta) -> None:
     """
     Erase what is older than *retention*, once a day, at the end of a run; a note says so.
 
-    Whatever goes wrong, the run has come to its end: the next one tries again, or ``cache prune`` says why.
+    Where no run has looked for weeks, this one only enters the day: a clock that is far ahead must not cost what
+    was paid. Whatever goes wrong, the run has come to its end: the next one tries again, or ``cache prune`` says why.
     """
-    today = books.clock.now().astimezone(AMSTERDAM).date().isoformat()
+    today = books.clock.now().astimezone(AMSTERDAM).date()
     with suppress(EnrichError, OSError):
-        if erasing.pruned_on(books.home) == today:
+        looked = erasing.pruned_on(books.home)
+        if looked == today:
+            return
+        if looked is None or today - looked > _LOOKED_WITHIN:
+            erasing.enter_pruned(books.home, today)
             return
         with books.cache() as cache:
             pruned = erasing.prune(
@@ -233,7 +241,7 @@ def export(
     form = _form(file)
     wanted = None if text is None else _read(text, kind)
     with (
-        publish.together([file]) as drafts,
+        publish.together([file], private=True) as drafts,
         books_of(home, progress, clock) as books,
         books.cache() as cache,
     ):

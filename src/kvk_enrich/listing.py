@@ -82,6 +82,8 @@ def read(job: Job, added: tuple[Column, ...], folder: Path, progress: Progress) 
         identified = _unselect(identified, identify.named_column(rows.columns, job.only_missing))
     staged = folder / "staged.parquet"
     identified.sink_parquet(staged, compression="lz4")
+    if job.output.suffix.lower() != ".parquet":
+        write.check_cells(pl.read_parquet_schema(staged))
     if job.output.suffix.lower() == ".xlsx":
         write.check_sheet(staged, added)
     lines = pl.scan_parquet(staged, glob=False)

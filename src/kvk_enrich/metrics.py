@@ -6,6 +6,7 @@ was refused, say) leaves no counts, so that old ones are not taken for new.
 """
 
 import os
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -33,10 +34,13 @@ def write(path: Path, job: Job, told: RunRecord | EndedRecord, exit_code: ExitCo
     Raises:
         OSError: it cannot be written; an older one is as it was.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")  # the exporter reads names that end in .prom
+    # The exporter reads names that end in .prom. Others may write in its folder: a link of theirs is not followed.
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
+    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, _READABLE)
     try:
-        draft.write_bytes(text(job, told, exit_code))
-        draft.chmod(_READABLE)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, _READABLE)
+            file.write(text(job, told, exit_code))
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from rich.live import Live
 from rich.text import Text
 
 from kvk_enrich.clock import Clock, SystemClock
-from kvk_enrich.lang import ENGLISH, Words
+from kvk_enrich.lang import ENGLISH, Words, printable
 from kvk_enrich.model import MICRO, Status, euro
 
 LINE_EVERY_SECONDS: Final = 10.0
@@ -148,7 +148,7 @@ class Notes(Progress):
     def note(self, text: str) -> None:
         """Write *text*, if anybody still listens."""
         with suppress(OSError):
-            self._stream.write(f"{self._words.said(text)}\n")
+            self._stream.write(f"{printable(self._words.said(text))}\n")
 
 
 class Lines(_Counted):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from kvk_enrich.errors import ExitCode
+from kvk_enrich.identifiers import vat
 from kvk_enrich.lang import ENGLISH, Words
 from kvk_enrich.model import euro
 from kvk_enrich.reasons import FLAGS, REASONS
@@ -436,8 +437,11 @@ def changes(found: pl.DataFrame, output: Path | None) -> list[str]:
     lines = [f"{_count(found.height, 'change')}: " + (", ".join(f"{kind} {many:,}" for kind, many in counts) or "none")]
     if output is not None:
         return [*lines, f"file  {output}"]
-    shown = found.head(_LEFT).select("number", "change", pl.col("before", "after").fill_null("")).rows()
-    lines += _table(("number", "change", "before", "after"), shown) if shown else []
+    number = pl.when(vat.may_hold_bsn_column(pl.col("number"))).then(vat.masked_column(pl.col("number")))
+    shown = found.head(_LEFT).select(
+        number.otherwise("number").alias("number"), "change", pl.col("before", "after").fill_null("")
+    )
+    lines += _table(("number", "change", "before", "after"), shown.rows()) if shown.height else []
     if found.height > _LEFT:
         lines.append(f"... and {found.height - _LEFT:,} more: -o FILE writes all of them")
     return lines

@@ -127,6 +127,9 @@ def test_logs_name_no_company_and_no_header(tmp_path, caplog):
         ("l7xx/canary+5f2e", "l7xx%2Fcanary%2B5f2e"),
         ("l7xx/canary+5f2e", r"l7xx\/canary+5f2e"),
         ('l7xx"canary\\5f2e', r"l7xx\"canary\\5f2e"),
+        ("l7xx/canary+5f2e", r"l7xx/canary\u002B5f2e"),
+        ("l7xxcanary", "".join(rf"\u{ord(sign):04x}" for sign in "l7xxcanary")),
+        ("l7xxcanary", "bDd4eGNhbmFyeQ"),
     ],
 )
 def test_a_key_in_an_answer_is_blotted_out(tmp_path, key, echo):

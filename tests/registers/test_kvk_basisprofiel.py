@@ -425,6 +425,8 @@ def test_a_damaged_answer_is_read_or_refused(noise: bytes, place: int):
         (b'{"fout":[{"omschrijving":"x"}]}', []),
         (b'{"fout":{"code":"IPD0005"}}', []),
         (b'{"fout":"IPD0005"}', []),
+        (b'{"fout":[{"code":"IPD0005"},{"code":"WAF-BLOCK"}]}', []),
+        (b'{"fout":[{"code":"IPD0005"},{"code":null}]}', []),
         (b'{"fout":7}', []),
         (b'{"fout":null}', []),
         (b'{"status":500}', []),
@@ -437,7 +439,7 @@ def test_a_damaged_answer_is_read_or_refused(noise: bytes, place: int):
         (b'{"fout":[{"code":"\xff"}]}', []),
         (b"[" * 200_000, []),
     ],
-    ids=range(18),
+    ids=range(20),
 )
 def test_codes_are_the_register_s_own_or_none(body: bytes, codes: list[str]):
     """Only a well-formed error of the register has codes; a proxy's page has none."""

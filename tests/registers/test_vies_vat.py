@@ -122,3 +122,10 @@ def test_any_address_is_one_line_or_null(address, state):
     """No character of a free text breaks the columns."""
     line = row(countryCode=state, address=address)["vat_address"]
     assert line is None or (line.strip() == line and len(line.splitlines()) == 1)
+
+
+def test_an_action_that_did_not_succeed_tells_of_no_number():
+    """Whatever else stands there: it could not be asked."""
+    for valid in (True, False):
+        assert row(valid=valid, actionSucceed=False)["vat_valid"] is None
+        assert row(valid=valid, actionSucceed=True)["vat_valid"] is valid

@@ -30,6 +30,27 @@ def test_an_open_home_is_closed_to_others(tmp_path: Path):
     assert tmp_path.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize("made", [["notes.txt"], ["tmp/run-1/notes.txt"], ["reserve"], [".hidden"]])
+def test_a_folder_of_other_things_is_no_home(tmp_path: Path, made: list[str]):
+    """What a home removes or replaces could be somebody's work."""
+    (folder := tmp_path / "work").mkdir(mode=0o755)
+    for name in made:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("mine")
+    with pytest.raises(StorageError, match="name one with --home that is empty or new"):
+        open_home(folder)
+    assert [(folder / name).read_text() for name in made] == ["mine"] * len(made)
+    assert folder.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("left", ["journal.sqlite", "journal.tally", "cache.duckdb", "locks/cache"])
+def test_whatever_is_left_of_a_home_is_one(tmp_path: Path, left: str):
+    """Restored from a backup, or killed while it was made."""
+    (tmp_path / "home" / left).parent.mkdir(parents=True)
+    (tmp_path / "home" / left).write_text("")
+    assert open_home(tmp_path / "home").locks.is_dir()
+
+
 def test_a_file_in_its_place_is_refused(tmp_path: Path):
     """A home that is a file is an error of storage that names the way out."""
     (tmp_path / "home").write_text("")

@@ -96,7 +96,10 @@ def _base_url(value: str) -> str:
         raise ValueError(f"must begin with https:// and a host, got {quoted(value)}")
     if url.scheme == "http" and not _is_this_machine(host):
         raise ValueError(f"must be https, or the key would travel in the open, got {quoted(value)}")
-    return value.rstrip("/")
+    # One server has one spelling, or it would have two ledgers.
+    port = "" if url.port in {None, {"https": 443, "http": 80}[url.scheme]} else f":{url.port}"
+    name = host.rstrip(".")
+    return f"{url.scheme}://{f'[{name}]' if ':' in name else name}{port}{url.path.rstrip('/')}"
 
 
 def _notify_url(value: object) -> object:
@@ -148,6 +151,13 @@ def _no_bool(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError(f"must be a number, got {quoted(value)}")  # noqa: TRY004 - pydantic collects ValueError
     return value
+
+
+def _plain_number(value: object) -> object:
+    """Without this, 1_0 would be ten euro."""
+    if isinstance(value, str) and ("_" in value or not value.isascii()):
+        raise ValueError(f"must be a number, got {quoted(value)}")
+    return _no_bool(value)
 
 
 def _items(value: object) -> object:
@@ -213,7 +223,9 @@ def _time_of_day(value: object) -> object:
 
 Whole = Annotated[int, BeforeValidator(_no_bool)]
 Number = Annotated[float, BeforeValidator(_no_bool), Field(allow_inf_nan=False)]
-Euro = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, le=1_000_000, decimal_places=6, allow_inf_nan=False)]
+Euro = Annotated[
+    Decimal, BeforeValidator(_plain_number), Field(ge=0, le=1_000_000, decimal_places=6, allow_inf_nan=False)
+]
 ShareOfAll = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, le=1, decimal_places=4, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 Duration = Annotated[timedelta, BeforeValidator(duration)]

@@ -13,6 +13,7 @@ from kvk_enrich.config.sections import Output, Run, Sections
 from kvk_enrich.config.services import source, vies
 from kvk_enrich.config.values import Job, Source
 from kvk_enrich.config.words import quoted
+from kvk_enrich.disk import is_same
 from kvk_enrich.errors import ConfigError, InputRefused
 from kvk_enrich.model import Kind, Secret, micro
 
@@ -51,6 +52,8 @@ def load(
     if flags.get("input") is None:
         raise ConfigError("input: name the list to read")
     list_file = Path(str(flags["input"]))
+    if not list_file.name:
+        raise InputRefused(f"{list_file} is a folder: name a file in it")
     output = _output(list_file, sections.output)
     try:
         _check_together(sections, output)
@@ -226,5 +229,5 @@ def _unavailable(run: Run) -> Iterator[str]:
 def _refuse_overwriting(list_file: Path, output: Path) -> None:
     """No output may be the list itself, under whatever name: the same path, a link, another spelling."""
     for written in (output, *(output.with_suffix(end) for end in _BESIDE)):
-        if written == list_file or (written.exists() and list_file.exists() and written.samefile(list_file)):
+        if is_same(written, list_file):
             raise InputRefused(f"{written} would overwrite the list {list_file}; name another output with -o")

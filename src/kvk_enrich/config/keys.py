@@ -64,7 +64,10 @@ def _read(file: Path, name: str, credentials: str | None) -> str:
         if file.exists() and not file.is_file():  # a pipe would be waited for
             raise ConfigError(f"{name}: {file} is no file")
         with file.open(encoding="ascii", errors="replace") as opened:
-            if os.fstat(opened.fileno()).st_mode & open_to:
+            status = os.fstat(opened.fileno())
+            if status.st_uid not in {0, os.getuid()}:
+                raise ConfigError(f"{name}: {file} belongs to another user, who can read it; make it your own")
+            if status.st_mode & open_to:
                 raise ConfigError(f"{name}: others can read {file}; make it yours alone: chmod 600 {file}")
             return opened.read(2 * _LONGEST)
     except OSError as error:

@@ -27,7 +27,15 @@ _NOUNS: Final = "nouns"
 _SENTENCES: Final = "sentences"
 """The part with what comes filled in: notes, and why a run stopped."""
 
+_UNSEEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal obeys instead of showing it, and what turns the direction of text; lines and tabs are ours."""
+
 _DUTCH_SIGNS: Final = str.maketrans(",.", ".,")
+
+
+def printable(text: str) -> str:
+    r"""Return *text* with what a terminal would obey written out (``\x1b``): names and paths are others' words."""
+    return _UNSEEN.sub(lambda sign: f"\\x{ord(sign[0]):02x}", text)
 
 
 @dataclass(frozen=True, slots=True)

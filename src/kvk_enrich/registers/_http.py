@@ -8,13 +8,14 @@ after decompression and the key is blotted out where they repeat it.
 """
 
 import logging
+import re
 import ssl
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import httpx2
 
@@ -68,15 +69,14 @@ class KeyHeader(httpx2.Auth):
         An answer is paid for, so it is not refused: in JSON the stars change no other value.
         """
         key = self._key.reveal()
-        for shape in _shapes(key) if len(key) >= _SHORTEST_BLOTTED else ():
-            body = body.replace(shape, b"***")
-        return body
+        return _shapes(key).sub(b"***", body) if len(key) >= _SHORTEST_BLOTTED else body
 
 
-def _shapes(key: str) -> set[bytes]:
-    """Return how JSON may repeat *key*: as it is, with slashes and quotes escaped, or as part of an address."""
-    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
-    return {text.encode() for text in (key, escaped, escaped.replace("/", "\\/"), quote(key, safe=""))}
+def _shapes(key: str) -> re.Pattern[bytes]:
+    """Return how JSON may repeat *key*: each sign as it is, escaped, or as part of an address; or all in base64."""
+    signs = [rf"(?:\\?{re.escape(sign)}|(?i:(?:\\u00|%){ord(sign):02x}))" for sign in key]
+    in_base64 = b64encode(key.encode()).decode().rstrip("=")
+    return re.compile(f"{''.join(signs)}|{re.escape(in_base64)}".encode())
 
 
 class InProcess(httpx2.AsyncBaseTransport):

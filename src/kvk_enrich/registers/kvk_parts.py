@@ -171,10 +171,14 @@ def _address(address: Adres) -> tuple[str | None, ...]:
 
 
 def error_codes(body: bytes) -> list[str]:
-    """Return the register's own codes (IPD....) in an error body; empty when it is not the register speaking."""
+    """
+    Return the register's own codes (IPD....) in an error body; empty when it is not the register alone speaking.
+
+    Somebody on the way who adds a code of his own may have made up the others.
+    """
     try:
         faults: Any = msgspec.json.decode(body)["fout"]
         codes = [fault["code"] for fault in faults]
-        return [code for code in codes if isinstance(code, str) and _CODE.fullmatch(code)]
+        return codes if all(isinstance(code, str) and _CODE.fullmatch(code) for code in codes) else []
     except (msgspec.DecodeError, KeyError, TypeError, ValueError, RecursionError):
         return []

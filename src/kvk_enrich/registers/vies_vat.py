@@ -45,11 +45,12 @@ class VatCheck(Struct, frozen=True, rename="camel"):
     name: str | None = None
     address: str | None = None
     error_wrappers: tuple[Wrapper, ...] | None = None
+    action_succeed: bool | None = None
 
     @property
     def verdict(self) -> bool | None:
         """Whether the number is valid; None where this is no answer, or one that contradicts itself."""
-        if self.codes:
+        if self.codes or self.action_succeed is False:
             return None
         if self.user_error is None:
             return self.valid if self.is_valid is None else None

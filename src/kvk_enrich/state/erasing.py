@@ -10,12 +10,13 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import polars as pl
 
+from kvk_enrich.disk import working_in
 from kvk_enrich.errors import StateInUse
 from kvk_enrich.state.cache import Cache
 from kvk_enrich.state.connection import Connection
@@ -93,6 +94,8 @@ def prune(home: Home, journal: Journal, cache: Cache, *, before: datetime, set_a
         StorageError: a file cannot be written; the same can be asked again.
     """
     _require_alone(home, journal)
+    with working_in(home.root / "tmp"):
+        home.sweep()
     files = _remove_set_aside(home, set_aside_before)
     moment = before.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     ((answers,),) = cache.connection.execute(
@@ -112,17 +115,17 @@ def prune(home: Home, journal: Journal, cache: Cache, *, before: datetime, set_a
     return Pruned(answers, calls, files)
 
 
-def pruned_on(home: Home) -> str | None:
+def pruned_on(home: Home) -> date | None:
     """Return the day that was last given to :func:`enter_pruned`."""
     with closing(Connection(home.journal)) as connection:
         rows = connection.rows("SELECT value FROM meta WHERE key = ?", (_PRUNED,))
-    return str(rows[0][0]) if rows else None
+    return date.fromisoformat(str(rows[0][0])) if rows else None
 
 
-def enter_pruned(home: Home, day: str) -> None:
+def enter_pruned(home: Home, day: date) -> None:
     """Enter that nothing is left to prune on *day*."""
     with closing(Connection(home.journal)) as connection, connection.transaction() as sql:
-        sql.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_PRUNED, day))
+        sql.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_PRUNED, day.isoformat()))
 
 
 def attempts(home: Home, names: Collection[str]) -> list[Attempt]:

@@ -95,7 +95,7 @@ class Home:
         with working_in(self.root / "tmp"):
             folder, lock = self._made()
             try:
-                self._sweep(keep=folder)
+                self.sweep(keep=folder)
                 yield folder
             finally:
                 # The work is done: what cannot be cleaned up is left to the next run.
@@ -124,7 +124,7 @@ class Home:
         Raises:
             StateInUse: a process that lives has some: they hold its list.
         """
-        self._sweep()
+        self.sweep()
         for left in (self.root / "tmp").iterdir():
             if (left / ".lock").exists():
                 raise StateInUse(f"another kvk-enrich uses the home {self.root}; try again when it has finished")
@@ -137,7 +137,8 @@ class Home:
         """Return the damaged files that were set aside: they hold what those they were taken for held."""
         return sorted(self.root.glob("*.quarantine-*"))
 
-    def _sweep(self, keep: Path | None = None) -> None:
+    def sweep(self, keep: Path | None = None) -> None:
+        """Remove the folders of processes that died, but *keep*."""
         for folder in (self.root / "tmp").iterdir():
             # Looked at before its lock is: no run has a file before it has that.
             has_files = _has_files(folder)
@@ -174,10 +175,14 @@ def open_home(root: Path) -> Home:
     Return the home at *root*, made if absent, readable by its owner only.
 
     Raises:
-        StorageError: the folder cannot be made, is not a folder, or belongs to somebody else.
+        StorageError: the folder cannot be made, is not a folder, holds other things, or belongs to somebody else.
     """
     home = Home(root)
     try:
+        if not _is_ours(home):
+            raise StorageError(
+                f"{root} holds other files: a home is a folder of its own; name one with --home that is empty or new"
+            )
         for folder in (root, home.locks, root / "tmp"):
             folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
         if root.stat().st_uid != os.getuid():
@@ -188,6 +193,14 @@ def open_home(root: Path) -> Home:
             f"the home folder {root} cannot be used: {error.strerror}; name another with --home"
         ) from error
     return home
+
+
+def _is_ours(home: Home) -> bool:
+    """Say whether the folder is not there yet, empty, or a home: what is not needed in a home is removed."""
+    if not home.root.is_dir():
+        return True
+    names = {path.name for path in home.root.iterdir()}
+    return not names or any(name.startswith(("journal.", "cache.duckdb", home.locks.name)) for name in names)
 
 
 def set_aside_name(path: Path) -> Path:

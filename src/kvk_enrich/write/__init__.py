@@ -7,6 +7,7 @@ Every writer takes the staged list and the answers, writes one file at the path 
 
 from kvk_enrich.write import compared
 from kvk_enrich.write.branches import branches
+from kvk_enrich.write.cells import check_cells
 from kvk_enrich.write.changes import changes
 from kvk_enrich.write.dialects import DIALECTS
 from kvk_enrich.write.enriched import enriched
@@ -24,6 +25,7 @@ __all__ = [
     "branches",
     "changes",
     "check",
+    "check_cells",
     "check_sheet",
     "compared",
     "counts",

@@ -4,19 +4,21 @@ How a value becomes a cell of a CSV file.
 Spreadsheets run a cell as a formula when its text begins with one of ``= + - @``, their full-width forms, or
 a tab or line break (OWASP, "CSV Injection", read 2026-11). A Dutch spreadsheet also splits a comma-separated
 file at its semicolons. So an apostrophe goes in front of such a character where a text begins, and where one
-continues after a semicolon or line break; a spreadsheet shows the cell as plain text then.
+continues after a semicolon or line break, also behind quotation marks there; a spreadsheet shows the cell as
+plain text then.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
 from kvk_enrich import own
+from kvk_enrich.errors import InputRefused
 
 _SIGNS = r"=+\-@＝＋－＠"  # noqa: RUF001  the full-width forms are meant
-_FORMULA = rf"(^|[;\r\n]\s*)([{_SIGNS}\t\r\n])"
+_FORMULA = rf"(^|[;\r\n][\s\"]*)([{_SIGNS}\t\r\n])"
 # A sign behind a line break that was guarded itself: the first pattern has passed it by then.
-_BEHIND_A_BREAK = rf"([\r\n]\s*)([{_SIGNS}])"
+_BEHIND_A_BREAK = rf"([\r\n][\s\"]*)([{_SIGNS}])"
 _GUARDED = [pattern.replace(")([", ")'([") for pattern in (_FORMULA, _BEHIND_A_BREAK)]
 _SIGNED = r"^[+-][0-9 .,]*$"
 _TIME = "%Y-%m-%dT%H:%M:%S%.fZ"
@@ -54,9 +56,9 @@ def as_cell(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """
     Return *value* as a CSV writer can take it, inert where it is text.
 
-    Lists are joined with ``; ``; structs become their fields but the flags, joined by a space (an activity:
-    code and description); bytes become text where they are UTF-8, else hex digits; times and durations are
-    ISO 8601 in UTC with Z. Numbers, dates and booleans stay as they are.
+    Lists are joined with ``; ``, as are the entries of maps; structs become their fields but the flags, joined by a
+    space (an activity: code and description); bytes become text where they are UTF-8, else hex digits; times and
+    durations are ISO 8601 in UTC with Z. Numbers, dates and booleans stay as they are.
     """
     if isinstance(dtype, pl.Datetime):
         return value.dt.strftime(_TIME)
@@ -65,12 +67,31 @@ def as_cell(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 def fits(dtype: pl.DataType) -> bool:
     """Return whether a CSV writer takes values of *dtype* as they are."""
-    return not dtype.is_nested() and not isinstance(dtype, pl.Binary | pl.Duration)
+    return not (dtype.is_nested() or dtype.is_extension() or isinstance(dtype, pl.Binary | pl.Duration))
 
 
-def as_text(value: pl.Expr, dtype: pl.datatypes.DataTypeClass | pl.DataType) -> pl.Expr:
+def check_cells(schema: Mapping[str, pl.DataType]) -> None:
+    """
+    Make sure that the columns of a list can be cells. Meant to be called before anything is paid for.
+
+    Raises:
+        InputRefused: one holds what no text can be made of; the message names it.
+    """
+    for name, dtype in schema.items():
+        try:
+            pl.Series(name, [], dtype).to_frame().select(as_text(pl.first(), dtype))
+        except pl.exceptions.PolarsError:
+            raise InputRefused(f"column {name!r} holds {dtype}, which no cell can show: leave it out.") from None
+
+
+def as_text(value: pl.Expr, dtype: pl.datatypes.DataTypeClass | pl.DataType) -> pl.Expr:  # noqa: PLR0911 - a line per kind
     """Return *value* as text, nested ones joined as :func:`as_cell` says; not made inert."""
     match dtype:
+        case pl.Map(key=key, value=inner):
+            entries = pl.List(pl.Struct({"key": key, "value": inner}))
+            return as_text(value.cast(entries), entries)
+        case pl.datatypes.BaseExtension():
+            return as_text(value.ext.storage(), dtype.ext_storage())
         case pl.Struct(fields=fields):
             told = [field for field in fields if field.dtype != pl.Boolean()] or fields
             texts = [as_text(value.struct.field(field.name), field.dtype) for field in told]

@@ -73,7 +73,9 @@ def check(target: Path, disk: Disk | None = None) -> None:
 
 
 @contextlib.contextmanager
-def together(targets: Sequence[Path], disk: Disk | None = None) -> Iterator[Mapping[Path, Path]]:
+def together(
+    targets: Sequence[Path], disk: Disk | None = None, *, private: bool = False
+) -> Iterator[Mapping[Path, Path]]:
     """
     Collect drafts of *targets* and publish them all when the block ends well.
 
@@ -81,6 +83,7 @@ def together(targets: Sequence[Path], disk: Disk | None = None) -> Iterator[Mapp
         targets: The files to publish, in this order; the last one is the run record, whose presence
             says that the others belong together.
         disk: The file operations.
+        private: They are for their owner alone, whoever could read older ones.
 
     Yields:
         The draft to write for each target: an empty file with the target's suffix, in its folder.
@@ -99,14 +102,14 @@ def together(targets: Sequence[Path], disk: Disk | None = None) -> Iterator[Mapp
             made.callback(_quietly, disk.remove, drafts[target])
         with _as_storage_error(targets[0]):
             yield drafts
-        _publish(drafts, disk)
+        _publish(drafts, disk, private=private)
 
 
-def _publish(drafts: Mapping[Path, Path], disk: Disk) -> None:
+def _publish(drafts: Mapping[Path, Path], disk: Disk, *, private: bool) -> None:
     """Rename all drafts into place; on failure put everything back."""
     for target, draft in drafts.items():
         with _as_storage_error(target):
-            disk.chmod(draft, _mode_for(target))
+            disk.chmod(draft, _OWNER_ONLY if private else _mode_for(target))
             disk.sync(draft)
     folders = dict.fromkeys(target.parent for target in drafts)
     with _alone_in(folders), contextlib.ExitStack() as kept, contextlib.ExitStack() as undo:
