@@ -51,6 +51,12 @@ def test_whatever_is_left_of_a_home_is_one(tmp_path: Path, left: str):
     assert open_home(tmp_path / "home").locks.is_dir()
 
 
+def test_a_disk_of_its_own_is_a_home(tmp_path: Path):
+    """It is empty but for what file systems put there."""
+    (tmp_path / "disk" / "lost+found").mkdir(parents=True)
+    assert open_home(tmp_path / "disk").locks.is_dir()
+
+
 def test_a_file_in_its_place_is_refused(tmp_path: Path):
     """A home that is a file is an error of storage that names the way out."""
     (tmp_path / "home").write_text("")

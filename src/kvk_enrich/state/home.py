@@ -199,7 +199,7 @@ def _is_ours(home: Home) -> bool:
     """Say whether the folder is not there yet, empty, or a home: what is not needed in a home is removed."""
     if not home.root.is_dir():
         return True
-    names = {path.name for path in home.root.iterdir()}
+    names = {path.name for path in home.root.iterdir()} - {"lost+found"}  # a disk of its own has that
     return not names or any(name.startswith(("journal.", "cache.duckdb", home.locks.name)) for name in names)
 
 
