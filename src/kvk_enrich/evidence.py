@@ -175,7 +175,7 @@ def pack(target: Path | None) -> Iterator[Pack | None]:
     if target is None:
         yield None
         return
-    for left in target.parent.glob(f".{glob.escape(target.name)}.*.draft"):  # by a run that was killed
+    for left in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 8}.draft"):  # by a run that was killed
         shutil.rmtree(left, ignore_errors=True)
     folder = target.with_name(f".{target.name}.{secrets.token_hex(4)}.draft")
     try:
