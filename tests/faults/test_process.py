@@ -42,7 +42,7 @@ def test_killed(row: Row, user: User):
     """What was in the journal is not asked again; what was under way is said to be in doubt."""
     listed = user.has([*FEW[:4], *(SLOW[:8] if row.number == 128 else SLOW[8:16])])
     run = started(*user.arguments(listed), env=os.environ)
-    user.wait_for(6)
+    user.wait_for(12)
     run.kill()
     run.wait()
     time.sleep(0.1)
@@ -95,7 +95,7 @@ def test_two_signals(row: Row, user: User):
     """The calls that were under way are in doubt, and nothing else."""
     listed = user.has([*FEW[:2], *SLOW[16:]])
     run = started(*user.arguments(listed), env=os.environ)
-    user.wait_for(4)
+    user.wait_for(10)
     while run.poll() is None:
         run.terminate()
         time.sleep(0.2)
