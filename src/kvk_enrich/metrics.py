@@ -18,6 +18,7 @@ from kvk_enrich.config import Job
 from kvk_enrich.errors import ExitCode
 from kvk_enrich.model import Status
 from kvk_enrich.record import EndedRecord, RunRecord
+from kvk_enrich.write import publish
 
 STATES: Final = ("complete", "partial", "stopped", "failed")
 
@@ -36,7 +37,7 @@ def write(path: Path, job: Job, told: RunRecord | EndedRecord, exit_code: ExitCo
     """
     # The exporter reads names that end in .prom. Others may write in its folder: a link of theirs is not followed.
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
-    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, _READABLE)
+    descriptor = publish.Disk().create(draft)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, _READABLE)

@@ -11,6 +11,9 @@ from typing import Final
 import polars as pl
 import polars.selectors as cs
 
+SIGNS: Final = r"=+\-@＝＋－＠"  # noqa: RUF001  the full-width forms are meant
+"""What a spreadsheet takes for the beginning of a formula, to stand in a pattern: see :mod:`kvk_enrich.write.cells`."""
+
 _UTF8_IN_HEX: Final = (
     "^(?:[0-7].|(?:c[2-9a-f]|d.)[89ab].|e0[ab].[89ab].|(?:e[1-9a-cef])(?:[89ab].){2}|ed[89].[89ab]."
     "|f0[9ab].(?:[89ab].){2}|f[1-3](?:[89ab].){3}|f48.(?:[89ab].){2})*$"

@@ -16,12 +16,13 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from kvk_enrich.errors import InputRefused
+from kvk_enrich.own import SIGNS
 
 COLUMNS: Final = ("row", "value", "number", "field", "column", "old", "new", "quoted")
 """Of a patch file: where, whose (as found, and as asked), what, and how the new cell was written in the list before."""
 
-# What a spreadsheet takes for the beginning of a formula (see kvk_enrich.write.cells), and our guard itself.
-_RISKY: Final = r"((?:^|[;\r\n])[\s\"]*)([=+\-@'＝＋－＠])"  # noqa: RUF001  the full-width forms are meant
+# What a spreadsheet takes for the beginning of a formula, and our guard itself.
+_RISKY: Final = rf"((?:^|[;\r\n])[\s\"]*)([{SIGNS}'])"
 _GUARDED: Final = re.compile(r"((?:^|[;\r\n])(?:[^\S\x1c-\x1f]|\")*)'")  # Python counts more signs as space than polars
 
 _Record = tuple[list[str], str]

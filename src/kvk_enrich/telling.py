@@ -437,11 +437,10 @@ def changes(found: pl.DataFrame, output: Path | None) -> list[str]:
     lines = [f"{_count(found.height, 'change')}: " + (", ".join(f"{kind} {many:,}" for kind, many in counts) or "none")]
     if output is not None:
         return [*lines, f"file  {output}"]
-    number = pl.when(vat.may_hold_bsn_column(pl.col("number"))).then(vat.masked_column(pl.col("number")))
     shown = found.head(_LEFT).select(
-        number.otherwise("number").alias("number"), "change", pl.col("before", "after").fill_null("")
+        number=vat.shown_column(pl.col("kind"), pl.col("number")), change="change", before="before", after="after"
     )
-    lines += _table(("number", "change", "before", "after"), shown.rows()) if shown.height else []
+    lines += _table(("number", "change", "before", "after"), shown.fill_null("").rows()) if shown.height else []
     if found.height > _LEFT:
         lines.append(f"... and {found.height - _LEFT:,} more: -o FILE writes all of them")
     return lines

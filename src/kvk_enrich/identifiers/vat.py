@@ -84,6 +84,7 @@ from kvk_enrich.identifiers._shapes import (
     VAT_WORD,
 )
 from kvk_enrich.identifiers.countries import code_column, code_of
+from kvk_enrich.model import Kind
 
 _STATE = "|".join(FORMATS)
 _FOLLOW = (
@@ -433,3 +434,9 @@ def masked(number: str) -> str:
 def masked_column(number: pl.Expr) -> pl.Expr:
     """Return :func:`masked` for a column."""
     return pl.when(number.str.starts_with("NL")).then("NL*********" + number.str.slice(11)).otherwise(number)
+
+
+def shown_column(kind: pl.Expr, number: pl.Expr) -> pl.Expr:
+    """Return *number* as it may be shown: a VAT number that may hold a citizen service number is masked."""
+    hides = (kind.cast(pl.String) == Kind.VAT.value) & may_hold_bsn_column(number)
+    return pl.when(hides).then(masked_column(number)).otherwise(number)

@@ -16,7 +16,6 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from kvk_enrich.disk import working_in
 from kvk_enrich.errors import StateInUse
 from kvk_enrich.state.cache import Cache
 from kvk_enrich.state.connection import Connection
@@ -94,8 +93,7 @@ def prune(home: Home, journal: Journal, cache: Cache, *, before: datetime, set_a
         StorageError: a file cannot be written; the same can be asked again.
     """
     _require_alone(home, journal)
-    with working_in(home.root / "tmp"):
-        home.sweep()
+    home.sweep()
     files = _remove_set_aside(home, set_aside_before)
     moment = before.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     ((answers,),) = cache.connection.execute(

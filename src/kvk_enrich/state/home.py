@@ -138,19 +138,25 @@ class Home:
         return sorted(self.root.glob("*.quarantine-*"))
 
     def sweep(self, keep: Path | None = None) -> None:
-        """Remove the folders of processes that died, but *keep*."""
-        for folder in (self.root / "tmp").iterdir():
-            # Looked at before its lock is: no run has a file before it has that.
-            has_files = _has_files(folder)
-            if folder == keep:
-                continue
-            if (folder / ".lock").exists():
-                _remove_unless_held(folder)
-            elif has_files and folder.name.startswith("run-"):  # half removed by its run
-                shutil.rmtree(folder, ignore_errors=True)
-            else:
-                with suppress(OSError):  # of a run that died before it had its lock, if it is empty
-                    folder.rmdir()
+        """
+        Remove the folders of processes that died, but *keep*.
+
+        Raises:
+            StorageError: what is there cannot be listed.
+        """
+        with working_in(self.root / "tmp"):
+            for folder in (self.root / "tmp").iterdir():
+                # Looked at before its lock is: no run has a file before it has that.
+                has_files = _has_files(folder)
+                if folder == keep:
+                    continue
+                if (folder / ".lock").exists():
+                    _remove_unless_held(folder)
+                elif has_files and folder.name.startswith("run-"):  # half removed by its run
+                    shutil.rmtree(folder, ignore_errors=True)
+                else:
+                    with suppress(OSError):  # of a run that died before it had its lock, if it is empty
+                        folder.rmdir()
 
 
 def _has_files(folder: Path) -> bool:

@@ -15,10 +15,9 @@ import polars as pl
 from kvk_enrich import own
 from kvk_enrich.errors import InputRefused
 
-_SIGNS = r"=+\-@＝＋－＠"  # noqa: RUF001  the full-width forms are meant
-_FORMULA = rf"(^|[;\r\n][\s\"]*)([{_SIGNS}\t\r\n])"
+_FORMULA = rf"(^|[;\r\n][\s\"]*)([{own.SIGNS}\t\r\n])"
 # A sign behind a line break that was guarded itself: the first pattern has passed it by then.
-_BEHIND_A_BREAK = rf"([\r\n][\s\"]*)([{_SIGNS}])"
+_BEHIND_A_BREAK = rf"([\r\n][\s\"]*)([{own.SIGNS}])"
 _GUARDED = [pattern.replace(")([", ")'([") for pattern in (_FORMULA, _BEHIND_A_BREAK)]
 _SIGNED = r"^[+-][0-9 .,]*$"
 _TIME = "%Y-%m-%dT%H:%M:%S%.fZ"
@@ -84,20 +83,14 @@ def check_cells(schema: Mapping[str, pl.DataType]) -> None:
             raise InputRefused(f"column {name!r} holds {dtype}, which no cell can show: leave it out.") from None
 
 
-def as_text(value: pl.Expr, dtype: pl.datatypes.DataTypeClass | pl.DataType) -> pl.Expr:  # noqa: PLR0911 - a line per kind
+def as_text(value: pl.Expr, dtype: pl.datatypes.DataTypeClass | pl.DataType) -> pl.Expr:
     """Return *value* as text, nested ones joined as :func:`as_cell` says; not made inert."""
+    value, dtype = _in_plain_types(value, dtype)
     match dtype:
-        case pl.Map(key=key, value=inner):
-            entries = pl.List(pl.Struct({"key": key, "value": inner}))
-            return as_text(value.cast(entries), entries)
-        case pl.datatypes.BaseExtension():
-            return as_text(value.ext.storage(), dtype.ext_storage())
         case pl.Struct(fields=fields):
             told = [field for field in fields if field.dtype != pl.Boolean()] or fields
             texts = [as_text(value.struct.field(field.name), field.dtype) for field in told]
             return pl.concat_str(texts, separator=" ", ignore_nulls=True)
-        case pl.Array(inner=inner):
-            return as_text(value.arr.to_list(), pl.List(inner))
         case pl.Binary():
             return pl.coalesce(own.utf8(value), value.bin.encode("hex"))
         case pl.Duration():
@@ -106,6 +99,22 @@ def as_text(value: pl.Expr, dtype: pl.datatypes.DataTypeClass | pl.DataType) -> 
             return value.list.eval(as_text(pl.element(), inner)).list.join("; ", ignore_nulls=True)
         case _:
             return value.cast(pl.String)
+
+
+def _in_plain_types(
+    value: pl.Expr, dtype: pl.datatypes.DataTypeClass | pl.DataType
+) -> tuple[pl.Expr, pl.datatypes.DataTypeClass | pl.DataType]:
+    """Return *value* as what lies beneath: a map is a list of pairs, an array a list, an extension its storage."""
+    match dtype:
+        case pl.Map(key=key, value=inner):
+            entries = pl.List(pl.Struct({"key": key, "value": inner}))
+            return value.cast(entries), entries
+        case pl.Array(inner=inner):
+            return value.arr.to_list(), pl.List(inner)
+        case pl.datatypes.BaseExtension():
+            return _in_plain_types(value.ext.storage(), dtype.ext_storage())
+        case _:
+            return value, dtype
 
 
 def _inert(texts: pl.Series) -> pl.Series:

@@ -12,8 +12,9 @@ from typing import Final
 import polars as pl
 
 from kvk_enrich import compare
+from kvk_enrich.identifiers import vat
 from kvk_enrich.model import Kind
-from kvk_enrich.write.report.numbers import rows_of, shown
+from kvk_enrich.write.report.numbers import rows_of
 
 LINES: Final = 8
 """How many lines of a finding the page shows."""
@@ -92,8 +93,8 @@ _WEIGHT: Final = (
 def _all(numbers: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     kind, flags = pl.col("enrich_kind").cast(pl.String), pl.col("enrich_flags")
     unregistered = pl.col("enrich_reason").is_in(_UNREGISTERED)
-    other = shown(pl.col("enrich_other_kind"), pl.col("enrich_other_number"))
-    vat_number = shown(pl.lit(Kind.VAT.value), pl.coalesce("vat_number", "enrich_number"))
+    other = vat.shown_column(pl.col("enrich_other_kind"), pl.col("enrich_other_number"))
+    vat_number = vat.shown_column(pl.lit(Kind.VAT.value), pl.coalesce("vat_number", "enrich_number"))
     yield "ended", _companies(numbers.filter(~pl.col("kvk_active")), pl.col("kvk_end_date").cast(pl.String))
     yield "insolvent", _companies(numbers.filter(pl.col("kvk_insolvency").is_not_null()), pl.col("kvk_insolvency"))
     yield (
@@ -180,6 +181,6 @@ def _another(differences: pl.DataFrame) -> Finding | None:
     ).sort("similarity", "row")
     if unlike.is_empty():
         return None
-    head = unlike.head(LINES).select("row", shown(pl.col("kind"), pl.col("number")), "theirs", "ours")
+    head = unlike.head(LINES).select("row", vat.shown_column(pl.col("kind"), pl.col("number")), "theirs", "ours")
     lines = tuple(Line((row,), 0, number, theirs, ours) for row, number, theirs, ours in head.iter_rows())
     return Finding("another", unlike.height, unlike.height, lines)

@@ -10,7 +10,6 @@ from typing import Final
 import polars as pl
 
 from kvk_enrich.identifiers import vat
-from kvk_enrich.model import Kind
 from kvk_enrich.write.settle import KEY, key
 
 _NEEDED: Final = {
@@ -70,7 +69,7 @@ def numbers(staged: Path, answers: pl.DataFrame) -> pl.DataFrame:
         *absent,
         company=pl.coalesce("kvk_number", "branch_kvk_number"),
         name=pl.coalesce("kvk_name", "branch_name", "vat_name"),
-        shown=shown(pl.col("enrich_kind"), pl.col("enrich_number")),
+        shown=vat.shown_column(pl.col("enrich_kind"), pl.col("enrich_number")),
     ).with_row_index("key")
 
 
@@ -86,12 +85,6 @@ def rows_of(staged: Path, shown_keys: pl.DataFrame, most: int) -> dict[int, list
         .collect(engine="streaming")
     )
     return dict(found.iter_rows())
-
-
-def shown(kind: pl.Expr, number: pl.Expr) -> pl.Expr:
-    """Return *number* as it may be shown: a VAT number that may hold a citizen service number is masked."""
-    hides = (kind.cast(pl.String) == Kind.VAT.value) & vat.may_hold_bsn_column(number)
-    return pl.when(hides).then(vat.masked_column(number)).otherwise(number)
 
 
 def _as(answers: pl.DataFrame, name: str, dtype: pl.DataType) -> pl.Expr:

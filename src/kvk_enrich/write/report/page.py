@@ -18,7 +18,7 @@ import polars as pl
 from markupsafe import Markup
 
 from kvk_enrich import compare, own
-from kvk_enrich.identifiers import masking
+from kvk_enrich.identifiers import masking, vat
 from kvk_enrich.lang import ENGLISH, Words
 from kvk_enrich.lang import words as words_of
 from kvk_enrich.reasons import FLAGS, REASONS, Reason
@@ -26,7 +26,7 @@ from kvk_enrich.record import OutputFile, RunRecord
 from kvk_enrich.write.failed import items
 from kvk_enrich.write.report import charts, figures
 from kvk_enrich.write.report.findings import findings
-from kvk_enrich.write.report.numbers import numbers, shown
+from kvk_enrich.write.report.numbers import numbers
 from kvk_enrich.write.report.wording import Wording
 from kvk_enrich.write.settle import flagged, tally
 from kvk_enrich.write.written import Written, described
@@ -208,7 +208,7 @@ class _Page:
         ]
         changed = compared.differences.filter(pl.col("verdict").cast(pl.String) == compare.CHANGED)
         lines = changed.head(_LINES_SHOWN).with_columns(
-            _safe("ours"), _safe("theirs"), number=shown(pl.col("kind"), pl.col("number"))
+            _safe("ours"), _safe("theirs"), number=vat.shown_column(pl.col("kind"), pl.col("number"))
         )
         return {
             "verdicts": verdicts,
@@ -221,7 +221,7 @@ class _Page:
     def changed(self, changed: pl.DataFrame) -> dict[str, Any]:
         """Return what changed in the register, and the first lines of it."""
         counts = changed["change"].value_counts(name="count").sort("count", "change", descending=[True, False])
-        lines = changed.head(_LINES_SHOWN).with_columns(number=shown(pl.col("kind"), pl.col("number")))
+        lines = changed.head(_LINES_SHOWN).with_columns(number=vat.shown_column(pl.col("kind"), pl.col("number")))
         return {"counts": counts.rows(), "lines": lines.to_dicts(), "changed": changed.height}
 
 
